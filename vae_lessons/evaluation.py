@@ -1,0 +1,76 @@
+"""Medidas de um modelo treinado. Todas fazem médias sobre os exemplos e nada aprendem com eles."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from vae_lessons.models import VAE
+from vae_lessons.objectives import log_importance_weights
+
+
+class LogLikelihood(NamedTuple):
+    """mean: média de log p(x), em nats por exemplo · standard_error: o dessa média, dados os exemplos ·
+    per_example [B]: a estimativa de cada exemplo."""
+
+    mean: float
+    standard_error: float
+    per_example: Tensor
+
+    def __repr__(self) -> str:
+        return f"LogLikelihood({self.mean:.4f} ± {self.standard_error:.4f} nats, {len(self.per_example)} exemplos)"
+
+
+@torch.no_grad()
+def log_likelihood(model: VAE, x: Tensor, *, k: int = 1000, chunk: int = 16384) -> LogLikelihood:
+    """log p(x) por amostragem de importância com q(z|x) (Burda et al., 2016): logsumexp(log w) − log k.
+
+    x: [B, D], já binarizado se for o caso · k: amostras de z por exemplo · chunk: quantos z são decodificados de uma
+    vez; limita a memória e não muda o resultado além do sorteio.
+
+    O erro-padrão é o de Monte Carlo com os exemplos fixos. Para cada um, r = Var(w) / (k · média(w)²) é a variância
+    relativa; pelo método delta, log ŵ erra com desvio √r e fica em média r/2 abaixo de log p(x) (Jensen). O erro-padrão
+    soma os dois em quadratura, e nunca é menor que o arredondamento do tipo numérico. Nada garante r bem estimado se
+    q(z|x) deixar de fora parte da posterior.
+    Levanta ValueError se k < 2, chunk < 1 ou x não for [B, D].
+    """
+    if k < 2:
+        raise ValueError(f"k deve ser ao menos 2, para que haja erro-padrão, mas veio {k}. O usual é 1000 ou mais.")
+    if chunk < 1:
+        raise ValueError(f"chunk deve ser ao menos 1 (quantos z decodificar de uma vez), mas veio {chunk}.")
+    if x.ndim != 2 or len(x) == 0:
+        raise ValueError(f"x deve ter forma [B, D] com ao menos um exemplo, mas veio {tuple(x.shape)}.")
+    rows_at_once = max(1, min(len(x), chunk // min(k, chunk)))
+    moments = [_log_moments(model, rows, k, chunk) for rows in x.split(rows_at_once)]
+    log_first, log_second = (torch.cat(parts) for parts in zip(*moments, strict=True))
+    relative_variance = torch.expm1((log_second - 2 * log_first).clamp(min=0)) / (k - 1)
+    bias = relative_variance.mean() / 2
+    rounding = torch.finfo(x.dtype).eps * log_first.abs().mean()
+    error = torch.stack([relative_variance.sum().sqrt() / len(x), bias, rounding]).norm()
+    return LogLikelihood(log_first.mean().item(), error.item(), log_first)
+
+
+def _log_moments(model: VAE, x: Tensor, k: int, chunk: int) -> tuple[Tensor, Tensor]:
+    """log da média de w e de w² sobre k amostras, em float64 [B], com no máximo `chunk` decodificações por vez."""
+    log_first = torch.full((len(x),), -math.inf, dtype=torch.float64, device=x.device)
+    log_second = log_first.clone()
+    k_at_once = max(1, chunk // len(x))
+    for start in range(0, k, k_at_once):
+        log_w = log_importance_weights(model, x, min(k_at_once, k - start)).double()
+        log_first = torch.logaddexp(log_first, log_w.logsumexp(0))
+        log_second = torch.logaddexp(log_second, (2 * log_w).logsumexp(0))
+    return log_first - math.log(k), log_second - math.log(k)
+
+
+@torch.no_grad()
+def posterior_mean_variance(model: VAE, x: Tensor) -> Tensor:
+    """Variância, sobre os exemplos, da média da posterior de cada dimensão: x [B, D] → [Z]. Zero é dimensão inativa."""
+    if len(x) < 2:
+        raise ValueError(f"Uma variância sobre os exemplos pede ao menos dois deles, mas x tem forma {tuple(x.shape)}.")
+    return model.encode(x).mean.var(dim=0)
+
+
+def active_units(model: VAE, x: Tensor, threshold: float = 0.01) -> int:
+    """Quantas dimensões latentes o codificador usa: as de Cov_x(E_q[z]) > threshold (Burda et al., 2016, seção 5)."""
+    return int((posterior_mean_variance(model, x) > threshold).sum())
