@@ -43,7 +43,8 @@ class VAE(nn.Module):
         if not callable(likelihood) and likelihood not in _LIKELIHOODS:
             raise ValueError(
                 f"Verossimilhança desconhecida: {likelihood!r}. As que existem são: "
-                f"{', '.join(map(repr, _LIKELIHOODS))} ou uma função que recebe a saída do decodificador e devolve uma distribuição."
+                f"{', '.join(map(repr, _LIKELIHOODS))} ou uma função que recebe a saída do decodificador e "
+                "devolve uma distribuição."
             )
         self.encoder = encoder
         self.decoder = decoder
