@@ -1,0 +1,28 @@
+"""Correção automática dos exercícios: `check(id, resposta)` diz ⏳, ✅ ou ❌ e, no ❌, por quê.
+
+`checking` sabe corrigir; cada `lesson_NN` descreve os exercícios da sua lição: a solução e os erros conhecidos.
+"""
+
+from vae_lessons.exercises import lesson_00, lesson_03
+from vae_lessons.exercises.checking import Exercise, Result, display_result, grade
+
+EXERCISES: dict[str, Exercise] = {
+    exercise.id: exercise for lesson in (lesson_00, lesson_03) for exercise in lesson.EXERCISES
+}
+
+
+def check(exercise_id: str, answer) -> Result:
+    """Corrige `answer`, mostra o veredito e o devolve.
+
+    answer: a função ou o valor que o exercício pede; `...` é uma resposta em branco (⏳).
+    Uma resposta que levanta exceção, tem forma ou tipo errado ou dá NaN recebe ❌ com a explicação, nunca um
+    *traceback*; uma que não termina pode ser interrompida (■). Levanta ValueError só se o exercício não existir.
+    """
+    if exercise_id not in EXERCISES:
+        raise ValueError(f"Exercício desconhecido: {exercise_id!r}. Os que existem são: {', '.join(EXERCISES)}.")
+    result = grade(EXERCISES[exercise_id], answer)
+    display_result(result)
+    return result
+
+
+__all__ = ["check"]

@@ -1,0 +1,232 @@
+"""Exercícios da lição 03: as peças de um VAE, e os erros com que elas costumam ser publicadas."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vae_lessons.exercises.checking import Exercise, Mistake, Unusable, behaviour, on_cases
+
+_MEAN = torch.tensor([[0.5, -1.0], [2.0, 0.0], [-0.3, 0.7]], dtype=torch.float64)
+_LOG_VAR = torch.tensor([[0.0, -1.5], [0.8, -0.4], [-2.0, 1.1]], dtype=torch.float64)
+_PIXELS = torch.tensor([[1.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 0.0]], dtype=torch.float64)
+_LOGITS = torch.tensor([[2.0, -1.0, 0.5, -3.0], [0.0, 1.5, 4.0, -0.2]], dtype=torch.float64)
+_UNEQUAL_BATCHES = ([torch.tensor([1.0, 3.0, 5.0, 7.0]), torch.tensor([10.0])],)
+
+
+def _reparameterize(mean: Tensor, log_var: Tensor) -> Tensor:
+    return mean + torch.exp(0.5 * log_var) * torch.randn_like(mean)
+
+
+def _sampling_statistics(sample) -> tuple[Tensor, ...]:
+    """Média e log do desvio padrão por dimensão, correlação entre dimensões e o gradiente que chega a mean e log_var."""
+    n = 40_000
+    mean = torch.tensor([1.0, -0.5]).expand(n, 2).clone().requires_grad_()
+    log_var = torch.tensor([0.8, -1.2]).expand(n, 2).clone().requires_grad_()
+    z = torch.as_tensor(sample(mean, log_var))
+    if z.shape != mean.shape:
+        raise Unusable(f"z deve ter a forma de mean, {list(mean.shape)}, mas a sua função devolveu {list(z.shape)}.")
+    drawn = z.detach() + 1e-6 * torch.randn(n, 2)  # sem sorteio nenhum, a correlação seria 0/0
+    correlation = torch.corrcoef(drawn.T)[0, 1].abs()
+    return drawn.mean(0), drawn.std(0).log(), correlation, *_gradients(z, mean, log_var)
+
+
+def _gradients(z: Tensor, mean: Tensor, log_var: Tensor) -> tuple[Tensor, Tensor]:
+    """d(soma de z)/d(mean) e d(soma de z²)/d(log_var), médios por dimensão; zeros se o gradiente não passa."""
+    if not z.requires_grad:
+        return torch.zeros(2), torch.zeros(2)
+    to_mean = torch.autograd.grad(z.sum(), mean, retain_graph=True, allow_unused=True)[0]
+    to_log_var = torch.autograd.grad(z.square().sum(), log_var, allow_unused=True)[0]
+    return tuple(torch.zeros(2) if g is None else g.mean(0) for g in (to_mean, to_log_var))
+
+
+def _kl(mean: Tensor, log_var: Tensor) -> Tensor:
+    return 0.5 * (log_var.exp() + mean.square() - 1 - log_var).sum(-1)
+
+
+def _bernoulli(x: Tensor, logits: Tensor) -> Tensor:
+    return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(-1)
+
+
+EXERCISES = (
+    Exercise(
+        id="03.1",
+        solution=_reparameterize,
+        mistakes=(
+            Mistake(
+                lambda mean, log_var: mean + torch.exp(log_var) * torch.randn_like(mean),
+                "você usou exp(log σ²), que é a variância, no lugar do desvio padrão. σ = exp(½ · log σ²).",
+            ),
+            Mistake(
+                lambda mean, log_var: mean + log_var * torch.randn_like(mean),
+                "você multiplicou o ruído por log σ², que pode até ser negativo. Antes, passe-o a σ = exp(½ · log σ²).",
+            ),
+            Mistake(
+                lambda mean, log_var: mean + 0 * log_var,
+                "você devolveu a média: não há sorteio. Sem ruído, o modelo é um autocodificador comum, e a KL deixa de "
+                "medir qualquer coisa.",
+            ),
+            Mistake(
+                lambda mean, log_var: mean + torch.exp(0.5 * log_var) * 0.01 * torch.randn_like(mean),
+                "o ruído ε deve ter desvio padrão 1, e o seu tem 0,01: quase não há sorteio. ε ~ N(0, I).",
+            ),
+            Mistake(
+                lambda mean, log_var: mean + torch.exp(0.5 * log_var) * torch.rand_like(mean),
+                "torch.rand sorteia de uma uniforme em [0, 1), que só empurra z para cima. Use torch.randn: ε ~ N(0, I).",
+            ),
+            Mistake(
+                lambda mean, log_var: mean + torch.exp(0.5 * log_var) * torch.randn(len(mean), 1),
+                "você usou o mesmo ruído em todas as dimensões. ε tem a forma de mean: use torch.randn_like(mean).",
+            ),
+            Mistake(
+                lambda mean, log_var: _reparameterize(mean, log_var).detach(),
+                "a amostra está certa, mas o gradiente não chega a mean nem a log_var. Tire o detach(), o no_grad() ou o "
+                ".sample(): o caminho de φ até z precisa ser diferenciável.",
+            ),
+        ),
+        measure=behaviour(_sampling_statistics),
+        tolerance=0.04,
+        insight="z tem a média e o desvio padrão pedidos, e o gradiente atravessa o sorteio.",
+    ),
+    Exercise(
+        id="03.2",
+        solution=_kl,
+        mistakes=(
+            Mistake(
+                lambda mean, log_var: 0.5 * (torch.exp(0.5 * log_var) + mean.square() - 1 - log_var).sum(-1),
+                "você pôs σ onde vai σ². A fórmula pede exp(log σ²), sem o ½: com σ o mínimo sai do lugar.",
+            ),
+            Mistake(
+                lambda mean, log_var: -_kl(mean, log_var),
+                "o sinal está trocado. A KL nunca é negativa, e a sua é.",
+            ),
+            Mistake(
+                lambda mean, log_var: 2 * _kl(mean, log_var),
+                "faltou o ½ na frente: o seu valor é o dobro do certo, e equivale a treinar com β = 2.",
+            ),
+            Mistake(
+                lambda mean, log_var: _kl(mean, log_var) / mean.shape[-1],
+                "você tirou a média sobre as dimensões latentes. As dimensões são independentes: as KL se somam.",
+            ),
+            Mistake(
+                lambda mean, log_var: _kl(mean, log_var).sum(),
+                "você somou também sobre os exemplos. Deixe um valor por exemplo, [B]: some só sobre a última dimensão.",
+            ),
+            Mistake(
+                lambda mean, log_var: _kl(mean, log_var).mean(),
+                "você tirou a média sobre os exemplos. Deixe um valor por exemplo, [B]: some só sobre a última dimensão.",
+            ),
+            Mistake(
+                lambda mean, log_var: 0.5 * (log_var.exp() + mean.square() - 1 - log_var),
+                "falta somar sobre as dimensões latentes: a KL de um exemplo é um número só.",
+            ),
+            Mistake(
+                lambda mean, log_var: 0.5 * (log_var.exp() + mean - 1 - log_var).sum(-1),
+                "falta elevar a média ao quadrado: deslocar q para a esquerda ou para a direita custa o mesmo.",
+            ),
+        ),
+        measure=on_cases((_MEAN, _LOG_VAR), (torch.zeros(2, 3), torch.zeros(2, 3))),
+        insight="Ela se anula só em q(z|x) = N(0, I) e cresce com μ² e com σ² longe de 1.",
+    ),
+    Exercise(
+        id="03.3",
+        solution=_bernoulli,
+        mistakes=(
+            Mistake(
+                lambda x, logits: _bernoulli(x, logits) / x.shape[-1],
+                "você tirou a média sobre os pixels. log p(x|z) é a soma sobre eles; com a média, a KL passa a pesar D "
+                "vezes mais do que deve.",
+            ),
+            Mistake(
+                lambda x, logits: -_bernoulli(x, logits),
+                "isso é a entropia cruzada, que é −log p(x|z). Falta trocar o sinal.",
+            ),
+            Mistake(
+                lambda x, logits: _bernoulli(x, logits).sum(),
+                "você somou também sobre os exemplos. Deixe um valor por exemplo, [B]: some só sobre os pixels.",
+            ),
+            Mistake(
+                lambda x, logits: _bernoulli(x, logits).mean(),
+                "você tirou a média sobre os exemplos. Deixe um valor por exemplo, [B]: some só sobre os pixels.",
+            ),
+            Mistake(
+                lambda x, logits: _bernoulli(x, torch.sigmoid(logits)),
+                "a sigmoide foi aplicada duas vezes: as funções ..._with_logits já a aplicam. Passe-lhes os logits.",
+            ),
+            Mistake(
+                lambda x, logits: (x * torch.sigmoid(logits).log()).sum(-1),
+                "você contou só os pixels acesos. Falta (1 − x) · log(1 − p) para os apagados.",
+            ),
+        ),
+        measure=on_cases((_PIXELS, _LOGITS)),
+        insight="É −BCE somada sobre os pixels, calculada a partir dos logits.",
+    ),
+    Exercise(
+        id="03.4",
+        solution=lambda batches: sum(batch.sum() for batch in batches) / sum(len(batch) for batch in batches),
+        mistakes=(
+            Mistake(
+                lambda batches: torch.stack([batch.mean() for batch in batches]).mean(),
+                "você tirou a média das médias. O último lote é menor, e cada exemplo dele pesou mais que os outros.",
+            ),
+            Mistake(
+                lambda batches: sum(batch.sum() for batch in batches) / len(batches),
+                "você dividiu pelo número de lotes. A figura que se compara é por exemplo: divida pelo número deles.",
+            ),
+            Mistake(
+                lambda batches: sum(batch.sum() for batch in batches),
+                "isso é a soma. Falta dividir pelo número total de exemplos.",
+            ),
+            Mistake(
+                lambda batches: sum(batch.sum() for batch in batches) / (len(batches) * len(batches[0])),
+                "você supôs que todo lote tem o tamanho do primeiro. Conte os exemplos de cada um.",
+            ),
+        ),
+        measure=on_cases(
+            _UNEQUAL_BATCHES, ([torch.tensor([2.0, 2.0, 5.0]), torch.tensor([4.0, 4.0]), torch.tensor([1.0, 8.0])],)
+        ),
+        insight="Soma sobre os exemplos dividida pelo número de exemplos: não depende do tamanho dos lotes.",
+    ),
+    Exercise(
+        id="03.5",
+        solution=0.5,
+        mistakes=(
+            Mistake(
+                2.0,
+                "é o inverso: ponha a perda na forma (reconstrução correta) + β · KL, multiplicando tudo por ½, e veja "
+                "o que sobra na frente da KL.",
+            ),
+            Mistake(
+                1.0,
+                "seria 1 se a reconstrução fosse ½ Σ (x − μ)², que é −log N(x; μ, I) a menos de constante. Falta o ½.",
+            ),
+            Mistake(0.25, "você dividiu por dois duas vezes. Multiplique a perda inteira por ½, uma vez só."),
+        ),
+        tolerance=1e-6,
+        insight="Esquecer o ½ é treinar, em segredo, um β-VAE com β = ½.",
+    ),
+    Exercise(
+        id="03.6",
+        solution=lambda step, warmup_steps: min(1.0, step / warmup_steps),
+        mistakes=(
+            Mistake(
+                lambda step, warmup_steps: step / warmup_steps,
+                "passado o aquecimento, o seu peso continua subindo além de 1. Falta o min(1, ...).",
+            ),
+            Mistake(
+                lambda step, warmup_steps: max(0.0, 1 - step / warmup_steps),
+                "está ao contrário: o peso deve começar perto de 0 e subir até 1.",
+            ),
+            Mistake(
+                lambda step, warmup_steps: float(step >= warmup_steps),
+                "isso é um degrau: 0 e, de repente, 1. O aquecimento sobe em linha reta. Se você usou //, a divisão "
+                "inteira, troque-a pela comum, /.",
+            ),
+            Mistake(
+                lambda step, warmup_steps: min(1.0, step / (2 * warmup_steps)),
+                "no fim do aquecimento o seu peso ainda é ½. Ele deve chegar a 1 no passo warmup_steps.",
+            ),
+        ),
+        measure=on_cases((0, 10), (1, 10), (5, 10), (10, 10), (25, 10)),
+        insight="O peso sobe em linha reta e para em 1, onde a perda volta a ser −ELBO.",
+    ),
+)
