@@ -1,0 +1,185 @@
+"""Os dígitos, a partição e a binarização."""
+
+import socket
+
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from vae_lessons.data import binarize, load
+
+
+@pytest.fixture(scope="module")
+def train():
+    return load("digits")
+
+
+@pytest.fixture(scope="module")
+def test():
+    return load("digits", "test")
+
+
+def sorted_rows(x, y):
+    return sorted((*pixels, label) for pixels, label in zip(x.tolist(), y.tolist(), strict=True))
+
+
+# Os dígitos
+
+
+def test_digits_are_8_by_8_uint8_images_with_int64_labels(train, test):
+    for data in (train, test):
+        assert data.x.dtype == torch.uint8
+        assert data.y.dtype == torch.int64
+        assert data.x.shape == (len(data), 64)
+        assert data.y.shape == (len(data),)
+        assert data.image_shape == (8, 8)
+        assert data.factors is None
+        assert data.name == "digits"
+
+
+def test_the_17_grey_levels_are_spread_from_0_to_255(train):
+    """Os níveis 0 a 16 do scikit-learn viram round(v · 255 / 16); 8 cai em 127,5 e vai para o par, 128."""
+    assert train.x.unique().tolist() == [round(v * 255 / 16) for v in range(17)]
+
+
+def test_train_and_test_partition_all_1797_digits(train, test):
+    images, labels = load_digits(return_X_y=True)
+    original = (torch.from_numpy(images) * 255 / 16).round().to(torch.uint8)
+    both = torch.cat([train.x, test.x]), torch.cat([train.y, test.y])
+    assert len(train) + len(test) == 1797
+    assert sorted_rows(*both) == sorted_rows(original, torch.from_numpy(labels))
+
+
+def test_split_is_stratified(train, test):
+    """Cada classe manda um quinto das suas imagens para o teste, arredondado para baixo."""
+    total = torch.bincount(train.y) + torch.bincount(test.y)
+    assert torch.bincount(test.y).tolist() == (total // 5).tolist()
+
+
+def test_split_is_fixed(train, test):
+    """As saídas guardadas nas lições dependem desta partição: mudá-la é mudar as lições."""
+    assert (len(train), len(test)) == (1442, 355)
+    assert test.y[:10].tolist() == [5, 0, 9, 8, 7, 1, 2, 6, 3, 4]
+    assert int(test.x.sum(dtype=torch.int64)) == 1771793
+    again = load("digits", "test")
+    assert torch.equal(again.x, test.x)
+    assert torch.equal(again.y, test.y)
+
+
+def test_digits_need_no_network(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("load('digits') tentou usar a rede")
+
+    for name in ("socket", "create_connection", "getaddrinfo"):
+        monkeypatch.setattr(socket, name, refuse)
+    assert len(load("digits")) == 1442
+
+
+def test_dataset_moves_whole_to_the_device():
+    data = load("digits", device="meta")
+    assert data.x.device.type == data.y.device.type == "meta"
+    assert data.factors is None
+
+
+def test_repr_says_what_the_dataset_is(test):
+    assert repr(test) == "Dataset('digits', 355 imagens de 8×8, 10 classes)"
+
+
+def test_unknown_name_lists_those_that_exist():
+    with pytest.raises(ValueError, match=r"'digitos'.*existem são: .*'digits'"):
+        load("digitos")
+
+
+def test_unknown_split_lists_those_that_exist():
+    with pytest.raises(ValueError, match=r"'validation'.*'train', 'test'"):
+        load("digits", "validation")
+
+
+# A binarização
+
+
+def test_dynamic_binarization_draws_each_pixel_with_its_grey_level_as_probability():
+    levels = torch.tensor([round(v * 255 / 16) for v in range(17)], dtype=torch.uint8)
+    n = 20_000
+    bits = binarize(levels.expand(n, -1), generator=torch.Generator().manual_seed(0))
+    p = levels.double() / 255
+    assert set(bits.unique().tolist()) == {0.0, 1.0}
+    assert bits.dtype == torch.float32
+    standard_error = (p * (1 - p) / n).sqrt()
+    assert ((bits.double().mean(0) - p).abs() <= 4 * standard_error).all()  # 0 e 255 são certos: erro-padrão zero
+
+
+def test_dynamic_binarization_draws_anew_at_each_call(train):
+    assert not torch.equal(binarize(train.x), binarize(train.x))
+
+
+def test_dynamic_binarization_is_repeatable_with_a_generator(train):
+    first, second = (binarize(train.x, generator=torch.Generator().manual_seed(3)) for _ in range(2))
+    other = binarize(train.x, generator=torch.Generator().manual_seed(4))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+
+
+def test_generator_leaves_the_global_one_alone(train):
+    before = torch.get_rng_state()
+    binarize(train.x, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_static_binarization_is_the_same_whatever_the_global_generator(train):
+    torch.manual_seed(0)
+    first = binarize(train.x, "static")
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    assert torch.equal(binarize(train.x, "static"), first)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_static_binarization_still_follows_the_grey_levels(train):
+    """Soma de 92.288 Bernoullis independentes: a 4 desvios padrão do total esperado, se tanto."""
+    p = train.x.double() / 255
+    bits = binarize(train.x, "static")
+    assert set(bits.unique().tolist()) == {0.0, 1.0}
+    assert (bits.double() - p).sum().abs() <= 4 * (p * (1 - p)).sum().sqrt()
+
+
+def test_none_keeps_the_grey_levels(train):
+    grey = binarize(train.x, "none")
+    assert grey.dtype == torch.float32
+    assert torch.equal(grey, train.x.float() / 255)
+
+
+@pytest.mark.parametrize("mode", ["dynamic", "static", "none"])
+def test_bits_stay_bits(mode):
+    """0 e 255 já são preto e branco: nenhum modo os muda, nem em uint8 nem em ponto flutuante."""
+    bits = torch.tensor([[0, 255, 255, 0]], dtype=torch.uint8).expand(100, -1)
+    assert torch.equal(binarize(bits, mode), bits.float() / 255)
+    assert torch.equal(binarize(bits.double() / 255, mode), bits.float() / 255)
+
+
+def test_floats_and_uint8_of_the_same_grey_give_the_same_bits(train):
+    from_float = binarize(train.x.float() / 255, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(from_float, binarize(train.x, generator=torch.Generator().manual_seed(0)))
+
+
+def test_binarize_keeps_any_leading_shape(train):
+    assert binarize(train.x.reshape(-1, 2, 8, 8)[:3]).shape == (3, 2, 8, 8)
+    assert binarize(train.x[:0]).shape == (0, 64)
+
+
+def test_unknown_mode_lists_those_that_exist(train):
+    with pytest.raises(ValueError, match=r"'binary'.*'dynamic', 'static' e 'none'"):
+        binarize(train.x, "binary")
+
+
+@pytest.mark.parametrize("value", [1.5, -0.1, 255.0, float("nan")])
+@pytest.mark.parametrize("mode", ["dynamic", "static", "none"])
+def test_floats_outside_0_to_1_are_refused(value, mode):
+    with pytest.raises(ValueError, match=r"\[0, 1\]"):
+        binarize(torch.tensor([[0.5, value]]), mode)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.int8])
+def test_other_integers_are_refused_because_their_range_is_ambiguous(dtype):
+    with pytest.raises(ValueError, match="uint8"):
+        binarize(torch.ones(2, 3, dtype=dtype))
