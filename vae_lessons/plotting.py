@@ -41,7 +41,7 @@ _DPI = 110
 _FULL_WIDTH = 8.2  # polegadas: 900 px a 110 dpi
 _LARGEST_IMAGE = 1.1  # polegadas
 _GREY = "#6b6b6b"
-_FRAME = "#909090"  # separa da página o branco de uma imagem
+_FRAME = "#7f97b5"  # separa as imagens: não se confunde com nenhum cinza delas
 _STYLE = {
     "font.size": 11,
     "axes.titlesize": 12,
@@ -121,7 +121,7 @@ def image_grid(
     fig = Figure(figsize=(right - left, top - bottom), dpi=_DPI, layout="none")
     ax = fig.add_axes((0, 0, 1, 1))
     ax.set_axis_off()
-    for i, picture in enumerate(pictures):
+    for i, picture in enumerate(pictures.numpy()):
         x, y = i % columns * (w + gap_x), -(i // columns) * (h + gap_y)
         ax.imshow(picture, cmap="gray", vmin=0, vmax=1, extent=(x, x + w, y, y + h))
         ax.add_patch(Rectangle((x, y), w, h, fill=False, edgecolor=_FRAME, linewidth=1))
@@ -168,20 +168,20 @@ def latent_manifold(model: VAE, image_shape: tuple[int, int], *, n: int = 15, di
     z = center.repeat(n, n, 1)
     z[..., dims[0]] = quantiles
     z[..., dims[1]] = quantiles.flip(0)[:, None]  # a primeira linha da figura é a de cima
-    height, width = image_shape
     pictures = _as_pictures(model.decode(z).mean.flatten(0, 1), image_shape)
-    mosaic = pictures.unflatten(0, (n, n)).transpose(1, 2).flatten(2).flatten(0, 1)
+    framed = torch.nn.functional.pad(pictures, (0, 1, 0, 1), value=math.nan)  # o que é NaN deixa ver o fundo
+    height, width = framed.shape[1:]
+    mosaic = framed.unflatten(0, (n, n)).transpose(1, 2).flatten(2).flatten(0, 1)
 
     side = 6.6
     fig = Figure(figsize=(side, 0.15 + (side - 0.15) * height / width), dpi=_DPI)
     ax = fig.subplots()
-    ax.imshow(mosaic, cmap="gray", vmin=0, vmax=1, extent=(0, n * width, 0, n * height))
+    ax.set_facecolor(_FRAME)
+    ax.imshow(mosaic[:-1, :-1].numpy(), cmap="gray", vmin=0, vmax=1, extent=(0, n * width - 1, 1, n * height))
     shown = range(0, n, math.ceil(n / 15))
     labels = [_number(quantiles[i].item(), 1) for i in shown]
-    ax.set_xticks([(i + 0.5) * width for i in shown], labels)
-    ax.set_yticks([(i + 0.5) * height for i in shown], labels)
-    ax.vlines([i * width for i in range(1, n)], 0, n * height, color=_FRAME, linewidth=1)
-    ax.hlines([i * height for i in range(1, n)], 0, n * width, color=_FRAME, linewidth=1)
+    ax.set_xticks([(i + 0.5) * width - 0.5 for i in shown], labels)
+    ax.set_yticks([(i + 0.5) * height + 0.5 for i in shown], labels)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.set(xlabel=f"{_latent_name(dims[0])}, nos quantis da prior", ylabel=_latent_name(dims[1]))
@@ -251,7 +251,7 @@ def latent_scatter(
     for label in labels.unique().tolist():
         members = points[labels == label]
         color = CLASS_COLORS[label % len(CLASS_COLORS)]
-        ax.scatter(*members.T, s=14, color=color, alpha=0.75, linewidths=0, label=str(label))
+        ax.scatter(*members.T.numpy(), s=14, color=color, alpha=0.75, linewidths=0, label=str(label))
         dark = tuple(0.65 * channel for channel in to_rgb(color))  # as cores claras, em branco, não se leem
         _write_outlined(ax, *members.mean(0).tolist(), str(label), fontsize=17, color=dark)
     ax.set_aspect("equal")

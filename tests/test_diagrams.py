@@ -1,0 +1,111 @@
+"""O diagrama da arquitetura: o que diz, a quem vê e a quem ouve, e o que recusa."""
+
+import base64
+import re
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from vae_lessons.diagrams import vae_architecture
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def written(diagram) -> list[str]:
+    root = ElementTree.fromstring(diagram.svg)
+    return ["".join(text.itertext()).replace("\u200b", "") for text in root.iter(f"{SVG}text")]
+
+
+def test_layers_are_drawn_with_the_numbers_given():
+    numbers = [
+        text for text in written(vae_architecture(data_dim=784, hidden=(512, 99), latent_dim=7)) if text.isdigit()
+    ]
+    assert sorted(numbers) == sorted(["784", "512", "99", "99", "512", "784", "7", "7"])
+    assert "Z = 7" in written(vae_architecture(latent_dim=7))
+
+
+def test_a_fully_built_vae_has_the_layers_of_its_diagram():
+    from torch import nn
+
+    from vae_lessons.models import mlp_vae
+
+    model = mlp_vae(64, 2, hidden=(256, 128))
+    widths = [layer.out_features for layer in model.modules() if isinstance(layer, nn.Linear)]
+    assert widths == [256, 128, 2 * 2, 128, 256, 64]
+    numbers = [int(text) for text in written(vae_architecture()) if text.isdigit()]
+    assert sorted([*numbers, 2 * 2]) == sorted([*widths, 64, 2, 2])
+
+
+def test_sampling_and_both_terms_of_the_elbo_are_in_the_picture():
+    texts = written(vae_architecture())
+    for expected in (
+        "Codificador",
+        "Espaço latente",
+        "Decodificador",
+        "μ",
+        "log σ²",
+        "z = μ + σ ⊙ ε",
+        "ε ~ N(0, I)",
+        "KL(q(z|x) ‖ p(z))",
+        "Eq[log p(x|z)]",
+        "ELBO = Eq[log p(x|z)] − KL",
+    ):
+        assert expected in texts
+
+
+def test_screen_readers_find_a_title_and_a_description():
+    diagram = vae_architecture(data_dim=784, hidden=(256,), latent_dim=3)
+    root = ElementTree.fromstring(diagram.svg)
+    title, description = root.find(f"{SVG}title"), root.find(f"{SVG}desc")
+    assert root.get("role") == "img"
+    assert root.get("aria-labelledby").split() == [title.get("id"), description.get("id")]
+    assert title.text == "Arquitetura de um autocodificador variacional (VAE)"
+    assert "camadas 784 → 256" in description.text
+    assert "com 3 valores cada" in description.text
+    assert repr(diagram) == f"{title.text}. {description.text}"
+
+
+def test_notebook_shows_the_svg_with_its_alternative_text():
+    diagram = vae_architecture()
+    html = diagram._repr_html_()
+    image = re.fullmatch(r'<img alt="([^"]+)" src="data:image/svg\+xml;base64,([^"]+)" style="max-width: 100%">', html)
+    assert image[1] == repr(diagram)
+    assert base64.b64decode(image[2]).decode() == diagram._repr_svg_() == diagram.svg
+
+
+def test_picture_is_the_same_every_time():
+    assert vae_architecture() == vae_architecture()
+
+
+def test_picture_needs_nothing_from_outside_and_brings_its_own_background():
+    diagram = vae_architecture()
+    root = ElementTree.fromstring(diagram.svg)
+    assert {element.tag.removeprefix(SVG) for element in root.iter()} <= {
+        *("svg", "title", "desc", "defs", "marker", "path", "rect", "polygon", "circle", "line", "text", "tspan")
+    }
+    assert re.findall(r"https?://[^\"]+", diagram.svg) == ["http://www.w3.org/2000/svg"]
+    background = root.find(f"{SVG}rect")
+    assert (background.get("width"), background.get("height")) == tuple(root.get("viewBox").split()[2:])
+
+
+@pytest.mark.parametrize("hidden", [(256,), (256, 128), (512, 256, 128, 64)])
+def test_everything_is_inside_the_picture(hidden):
+    root = ElementTree.fromstring(vae_architecture(hidden=hidden).svg)
+    width, height = (float(value) for value in root.get("viewBox").split()[2:])
+    for element in root.iter():
+        for name, limit in (("x", width), ("x1", width), ("x2", width), ("y", height), ("y1", height), ("y2", height)):
+            assert 0 <= float(element.get(name, 0)) <= limit
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"hidden": ()}, "ao menos uma camada oculta"),
+        ({"hidden": (256, 0)}, "ao menos uma unidade"),
+        ({"data_dim": 0}, "ao menos uma unidade"),
+        ({"latent_dim": 0}, "latent_dim = 0"),
+    ],
+)
+def test_diagram_refuses_layers_that_do_not_exist(options, message):
+    with pytest.raises(ValueError, match=message):
+        vae_architecture(**options)

@@ -1,0 +1,232 @@
+"""Diagramas vetoriais das lições: SVG escrito à mão, sem fontes nem scripts de fora, igual para a mesma entrada."""
+
+import base64
+import html
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+_ENCODER, _LATENT, _DECODER, _LOSS = "#0072B2", "#8F5500", "#00795A", "#A8320B"
+_INK, _FAINT = "#1f2430", "#5a6270"
+_FONT = "system-ui, 'Segoe UI', 'Helvetica Neue', 'DejaVu Sans', Arial, sans-serif"
+_SPACING = 76  # entre os eixos de duas camadas vizinhas
+_MIDDLE = 186  # altura do eixo por onde os dados passam
+
+
+@dataclass(frozen=True, repr=False)
+class Diagram:
+    """Um SVG que se mostra sozinho no notebook. `alt` é o texto alternativo, e também o texto simples da saída.
+
+    O JupyterLab e o HTML exportado escolhem o <img alt="..."> de `_repr_html_`: um SVG solto eles mostram sem texto
+    alternativo, e nem o mostram num notebook em que ainda não se confia.
+    """
+
+    svg: str
+    alt: str
+
+    def __repr__(self) -> str:
+        return self.alt
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+    def _repr_html_(self) -> str:
+        source = base64.b64encode(self.svg.encode()).decode("ascii")
+        return f'<img alt="{html.escape(self.alt)}" src="data:image/svg+xml;base64,{source}" style="max-width: 100%">'
+
+
+def vae_architecture(*, data_dim: int = 64, hidden: Sequence[int] = (256, 128), latent_dim: int = 2) -> Diagram:
+    """A arquitetura de um VAE de camadas densas (`mlp_vae`) e onde se calculam os dois termos da ELBO.
+
+    data_dim: D, pixels · hidden: unidades das camadas ocultas do codificador; as do decodificador são as mesmas, na
+    ordem inversa · latent_dim: Z.
+    Levanta ValueError se não houver camada oculta ou se alguma camada não tiver ao menos uma unidade.
+    """
+    sizes = (data_dim, *hidden)
+    if not hidden:
+        raise ValueError("O diagrama pede ao menos uma camada oculta, mas hidden veio vazio. Passe, por ex., (256,).")
+    if min(*sizes, latent_dim) < 1:
+        raise ValueError(
+            f"Toda camada precisa de ao menos uma unidade, mas vieram {sizes} e latent_dim = {latent_dim}."
+        )
+    tallest = max(sizes)
+    x_in = 84
+    encoder_at = [x_in + _SPACING * (i + 1) for i in range(len(hidden))]
+    heads = x_in + _SPACING * (len(hidden) + 1) + 40
+    z_at = heads + 146
+    decoder_at = [z_at + 34 + _SPACING * (i + 1) for i in range(len(hidden))]
+    x_out = z_at + 34 + _SPACING * (len(hidden) + 1)
+    width, height = x_out + 84, 474
+
+    encoder = list(zip([x_in, *encoder_at], sizes, strict=True))
+    decoder = list(zip([*decoder_at, x_out], sizes[::-1], strict=True))
+    left_edge, right_edge = heads - 54, z_at + 50
+    shapes = [
+        f'<rect width="{width}" height="{height}" rx="10" fill="#ffffff"/>',
+        _panel(x_in - 40, left_edge - 6, _ENCODER, "Codificador", "q(z|x)"),
+        _panel(left_edge, right_edge, _LATENT, "Espaço latente", f"Z = {latent_dim}"),
+        _panel(right_edge + 6, x_out + 40, _DECODER, "Decodificador", "p(x|z)"),
+        *_network(encoder, tallest, _ENCODER),
+        *_network(decoder, tallest, _DECODER),
+        *_latent_space(encoder[-1], decoder[0], heads, z_at, tallest, latent_dim),
+        _text(x_in, _bottom(data_dim, tallest) + 40, _math("x"), size=18),
+        _text(x_out, _bottom(data_dim, tallest) + 40, "parâmetros", size=13),
+        _text(x_out, _bottom(data_dim, tallest) + 56, "de " + _math("p(x|z)"), size=13),
+        *_loss(x_in, heads, x_out, _bottom(data_dim, tallest), width),
+    ]
+    title = "Arquitetura de um autocodificador variacional (VAE)"
+    description = _describe(data_dim, hidden, latent_dim)
+    svg = "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+            f'role="img" aria-labelledby="vae-title vae-desc" style="max-width: 100%; height: auto" '
+            f'font-family="{_FONT}" text-anchor="middle">',
+            f'<title id="vae-title">{title}</title>',
+            f'<desc id="vae-desc">{description}</desc>',
+            f"<defs>{_arrow_head('ink', _INK)}{_arrow_head('loss', _LOSS)}</defs>",
+            *shapes,
+            "</svg>",
+        ]
+    )
+    return Diagram(svg, f"{title}. {description}")
+
+
+def _describe(data_dim: int, hidden: Sequence[int], latent_dim: int) -> str:
+    inward, outward = (" → ".join(map(str, order)) for order in ((data_dim, *hidden), (*reversed(hidden), data_dim)))
+    return (
+        f"Da esquerda para a direita: o codificador q(z|x), de camadas {inward}, transforma a imagem x em μ e log σ², "
+        f"com {latent_dim} {'valor' if latent_dim == 1 else 'valores'} cada; no espaço latente sorteia-se ε ~ N(0, I) "
+        f"e calcula-se z = μ + σ ⊙ ε; o decodificador, de camadas {outward}, transforma z nos parâmetros de p(x|z). "
+        "A KL(q(z|x) ‖ p(z)) é calculada de μ e log σ²; a reconstrução, E_q[log p(x|z)], da saída do decodificador e "
+        "da imagem x. A ELBO é a reconstrução menos a KL."
+    )
+
+
+def _network(layers: list[tuple[int, int]], tallest: int, color: str) -> list[str]:
+    """Camadas como barras ligadas por trapézios; a altura cresce com o logaritmo do número de unidades."""
+    links = []
+    for (x0, n0), (x1, n1) in pairwise(layers):
+        y0, y1 = _half_height(n0, tallest), _half_height(n1, tallest)
+        points = f"{x0},{_MIDDLE - y0} {x1},{_MIDDLE - y1} {x1},{_MIDDLE + y1} {x0},{_MIDDLE + y0}"
+        links.append(f'<polygon points="{points}" fill="{color}" fill-opacity="0.16"/>')
+    bars = [_bar(x, n, tallest, color) for x, n in layers]
+    arrows = [_arrow(x0 + 15, _MIDDLE, x1 - 17, _MIDDLE) for (x0, _), (x1, _) in pairwise(layers)]
+    return [*links, *bars, *arrows]
+
+
+def _latent_space(
+    last: tuple[int, int], first: tuple[int, int], heads: int, z_at: int, tallest: int, latent_dim: int
+) -> list[str]:
+    """As duas cabeças, o ruído e z; `last` e `first` são as camadas vizinhas do codificador e do decodificador."""
+    above, below, noise = _MIDDLE - 44, _MIDDLE + 44, _MIDDLE + 84
+    return [
+        f'<rect x="{heads - 44}" y="{above - 27}" width="88" height="{below - above + 74}" rx="12" fill="#ffffff" '
+        f'fill-opacity="0.6" stroke="{_LOSS}" stroke-width="1.5" stroke-dasharray="2 3"/>',
+        _arrow(last[0] + 15, _MIDDLE - 10, heads - 34, above + 4),
+        _arrow(last[0] + 15, _MIDDLE + 10, heads - 34, below - 4),
+        _head(heads, above, "μ", latent_dim),
+        _head(heads, below, "log σ²", latent_dim),
+        _arrow(heads + 33, above + 6, z_at - 21, _MIDDLE - 9),
+        _arrow(heads + 33, below - 6, z_at - 21, _MIDDLE + 9),
+        _text(z_at - 22, _MIDDLE - 66, _math("z = μ + σ ⊙ ε"), size=16, color=_LATENT, weight="bold"),
+        _arrow(z_at, noise - 16, z_at, _MIDDLE + 24, dashed=True),
+        f'<circle cx="{z_at}" cy="{_MIDDLE}" r="20" fill="#ffffff" stroke="{_LATENT}" stroke-width="2.5"/>',
+        _text(z_at, _MIDDLE + 6, _math("z"), size=18),
+        _text(z_at - 10, noise + 2, _math("ε") + " ~ N(0, I)", size=15),
+        _text(z_at - 10, noise + 20, "sorteado", size=13, color=_FAINT),
+        _arrow(z_at + 22, _MIDDLE, first[0] - 17, _MIDDLE),
+    ]
+
+
+def _loss(x_in: int, heads: int, x_out: int, output_bottom: int, width: int) -> list[str]:
+    """Os dois termos da ELBO, sob o que os alimenta; x dá a volta por cima até a reconstrução."""
+    top, total = 352, 440
+    kl_at, reconstruction_at = heads, x_out - 70
+    around = f"M{x_in - 15},{_MIDDLE} H20 V22 H{width - 20} V{top + 24} H{reconstruction_at + 104}"
+    middle = (kl_at + reconstruction_at) / 2
+    return [
+        _arrow(heads, _MIDDLE + 91, heads, top - 3, kind="loss"),
+        _arrow(x_out, output_bottom + 64, x_out, top - 3, kind="loss"),
+        f'<path d="{around}" fill="none" stroke="{_LOSS}" stroke-width="2" marker-end="url(#loss)"/>',
+        f'<rect x="{width / 2 - 88}" y="10" width="176" height="24" fill="#ffffff"/>',
+        _text(width / 2, 27, "a própria imagem " + _math("x"), size=14, color=_LOSS),
+        _loss_box(kl_at, top, "KL(" + _math("q(z|x)") + " ‖ " + _math("p(z)") + ")", "quanto q se afasta da prior"),
+        _loss_box(
+            reconstruction_at, top, "E" + _sub("q") + "[log " + _math("p(x|z)") + "]", "reconstrução: x é provável?"
+        ),
+        _arrow(kl_at + 60, top + 50, middle - 62, total - 22, kind="loss"),
+        _arrow(reconstruction_at - 60, top + 50, middle + 62, total - 22, kind="loss"),
+        _text(middle, total, "ELBO = E" + _sub("q") + "[log " + _math("p(x|z)") + "] − KL", size=17, weight="bold"),
+        _text(middle, total + 19, "em nats por exemplo; o treino a maximiza", size=13, color=_FAINT),
+    ]
+
+
+def _panel(left: float, right: float, color: str, name: str, detail: str) -> str:
+    middle = (left + right) / 2
+    return (
+        f'<rect x="{left}" y="44" width="{right - left}" height="276" rx="12" fill="{color}" fill-opacity="0.07" '
+        f'stroke="{color}" stroke-opacity="0.55"/>'
+        + _text(middle, 66, name, size=15, color=color, weight="bold")
+        + _text(middle, 84, _math(detail), size=14, color=color)
+    )
+
+
+def _bar(x: float, units: int, tallest: int, color: str) -> str:
+    half = _half_height(units, tallest)
+    return (
+        f'<rect x="{x - 13}" y="{_MIDDLE - half}" width="26" height="{2 * half}" rx="5" fill="#ffffff" '
+        f'stroke="{color}" stroke-width="2.5"/>' + _text(x, _MIDDLE + half + 18, str(units), size=14)
+    )
+
+
+def _head(x: float, y: float, name: str, units: int) -> str:
+    return (
+        f'<rect x="{x - 32}" y="{y - 17}" width="64" height="34" rx="8" fill="#ffffff" stroke="{_LATENT}" '
+        f'stroke-width="2.5"/>' + _text(x, y + 6, _math(name), size=16) + _text(x, y + 34, str(units), size=14)
+    )
+
+
+def _loss_box(x: float, y: float, term: str, meaning: str) -> str:
+    return (
+        f'<rect x="{x - 102}" y="{y}" width="204" height="48" rx="8" fill="#ffffff" stroke="{_LOSS}" '
+        f'stroke-width="2"/>'
+        + _text(x, y + 20, term, size=16, color=_LOSS, weight="bold")
+        + _text(x, y + 39, meaning, size=13, color=_INK)
+    )
+
+
+def _arrow(x0: float, y0: float, x1: float, y1: float, *, kind: str = "ink", dashed: bool = False) -> str:
+    color = {"ink": _INK, "loss": _LOSS}[kind]
+    dashes = ' stroke-dasharray="5 4"' if dashed else ""
+    return (
+        f'<line x1="{x0}" y1="{y0}" x2="{x1}" y2="{y1}" stroke="{color}" stroke-width="2"{dashes} '
+        f'marker-end="url(#{kind})"/>'
+    )
+
+
+def _arrow_head(name: str, color: str) -> str:
+    return (
+        f'<marker id="{name}" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="11" markerHeight="11" '
+        f'markerUnits="userSpaceOnUse" orient="auto"><path d="M0,1 L10,5 L0,9 Z" fill="{color}"/></marker>'
+    )
+
+
+def _text(x: float, y: float, content: str, *, size: int, color: str = _INK, weight: str = "normal") -> str:
+    return f'<text x="{x}" y="{y}" font-size="{size}" font-weight="{weight}" fill="{color}">{content}</text>'
+
+
+def _math(symbols: str) -> str:
+    return f'<tspan font-style="italic">{symbols}</tspan>'
+
+
+def _sub(symbol: str) -> str:
+    return f'<tspan dy="4" font-size="12" font-style="italic">{symbol}</tspan><tspan dy="-4">&#8203;</tspan>'
+
+
+def _half_height(units: int, tallest: int) -> int:
+    return round(18 + 52 * math.log(units + 1) / math.log(tallest + 1))
+
+
+def _bottom(units: int, tallest: int) -> int:
+    return _MIDDLE + _half_height(units, tallest)
