@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vae_lessons.distributions import Normal
-from vae_lessons.models import VAE
+from vae_lessons.models import VAE, mlp_vae
 
 
 class LinearGaussian(NamedTuple):
@@ -65,3 +65,43 @@ def linear_gaussian():
         return LinearGaussian(model.to(dtype), x.to(dtype), evidence, posterior)
 
     return build
+
+
+class OneLatentBernoulli(NamedTuple):
+    """Um VAE de Bernoulli com um só latente: tudo o que é integral em z sai por quadratura, com erro desprezível."""
+
+    model: VAE
+    x: Tensor
+    log_evidence: Tensor
+    expected_log_likelihood: Tensor
+    kl_to_prior: Tensor
+    kl_to_posterior: Tensor
+
+
+@pytest.fixture(scope="session")
+def one_latent_bernoulli() -> OneLatentBernoulli:
+    torch.manual_seed(0)
+    model = mlp_vae(6, 1, (8,), activation="tanh").double()
+    with torch.no_grad():
+        model.decoder[-1].weight.mul_(4)  # para que z importe e a posterior não seja a prior
+    x = torch.tensor([[0, 0, 0, 1, 1, 1], [1, 0, 1, 0, 1, 0], [1, 1, 1, 1, 1, 1]], dtype=torch.float64)
+    z = torch.linspace(-15, 15, 6001, dtype=torch.float64)[:, None]
+    with torch.no_grad():
+        (mean, log_var), logits = model.encode(x), model.decoder(z)
+    log_likelihood = torch.distributions.Bernoulli(logits=logits[:, None]).log_prob(x).sum(-1)
+    log_prior = torch.distributions.Normal(0.0, 1.0).log_prob(z)
+    log_q = torch.distributions.Normal(mean.squeeze(1), torch.exp(0.5 * log_var.squeeze(1))).log_prob(z)
+
+    def integral(values):
+        return torch.trapezoid(values, z, dim=0)
+
+    log_evidence = integral((log_likelihood + log_prior).exp()).log()
+    log_posterior = log_likelihood + log_prior - log_evidence
+    return OneLatentBernoulli(
+        model,
+        x,
+        log_evidence,
+        expected_log_likelihood=integral(log_q.exp() * log_likelihood),
+        kl_to_prior=integral(log_q.exp() * (log_q - log_prior)),
+        kl_to_posterior=integral(log_q.exp() * (log_q - log_posterior)),
+    )

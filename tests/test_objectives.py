@@ -1,0 +1,366 @@
+"""A ELBO contra fórmulas fechadas e quadratura; e os defeitos de códigos públicos que estes testes têm de apanhar."""
+
+import math
+
+import pytest
+import torch
+from torch import distributions as td
+from torch import nn
+
+from vae_lessons import objectives
+from vae_lessons.distributions import Normal, kl_divergence
+from vae_lessons.estimators import Estimate
+from vae_lessons.models import VAE, mlp_vae
+from vae_lessons.objectives import elbo, log_importance_weights, log_likelihood_given_z
+
+REPEATS = 20_000
+
+
+def sigma_points(f, q, n_samples=1):
+    """E_q[f] exata, sem sorteio, quando f é quadrática: a média de f nos 2Z pontos μ ± √Z σ_j e_j."""
+    latent_dim = q.mean.shape[-1]
+    noise = math.sqrt(latent_dim) * torch.eye(latent_dim, dtype=q.mean.dtype)
+    noise = torch.cat([noise, -noise])[:, None]
+    value = f(q.mean + torch.exp(0.5 * q.log_var) * noise).mean(0)
+    return Estimate(value, value)
+
+
+def kl_to_exact_posterior(case):
+    q = case.model.encode(case.x)
+    q, p = (td.Normal(d.mean, torch.exp(0.5 * d.log_var)) for d in (q, case.posterior))
+    return td.kl_divergence(q, p).sum(-1)
+
+
+def assert_mean_is(samples, expected):
+    """samples [R, B]: a média sobre R está a 4 erros-padrão, se tanto, do valor esperado [B]."""
+    standard_error = samples.std(0) / math.sqrt(len(samples))
+    assert ((samples.mean(0) - expected).abs() <= 4 * standard_error + 1e-10).all()
+
+
+@torch.no_grad()
+def repeated_elbo(model, x):
+    """REPEATS ELBOs independentes de uma amostra por exemplo: cada termo [REPEATS, B]."""
+    torch.manual_seed(0)
+    terms = objectives.elbo(model, x.repeat(REPEATS, 1))
+    return objectives.ElboTerms(*(term.reshape(REPEATS, len(x)) for term in terms))
+
+
+# Verificações, usadas aqui e, mais abaixo, contra cada defeito injetado
+
+
+def check_linear_gaussian(linear_gaussian, **_):
+    """log p(x) = ELBO + KL(q ‖ p(z|x)), com log p(x) e a posterior em forma fechada e q longe da posterior."""
+    case = linear_gaussian(shift=0.4, log_scale=0.7, n=4)
+    terms = repeated_elbo(case.model, case.x)
+    assert_mean_is(terms.elbo + kl_to_exact_posterior(case), case.log_evidence)
+
+
+def check_bernoulli(one_latent_bernoulli, **_):
+    """Cada termo da ELBO contra a quadratura em z."""
+    case = one_latent_bernoulli
+    terms = repeated_elbo(case.model, case.x)
+    assert_mean_is(terms.log_likelihood, case.expected_log_likelihood)
+    assert_mean_is(terms.kl, case.kl_to_prior)
+    assert_mean_is(terms.elbo + case.kl_to_posterior, case.log_evidence)
+
+
+def check_same_in_train_and_eval(one_latent_bernoulli, **_):
+    """A mesma semente dá a mesma ELBO nos dois modos."""
+    model, x, *_ = one_latent_bernoulli
+    values = []
+    for mode in (True, False):
+        torch.manual_seed(0)
+        values.append(objectives.elbo(model.train(mode), x).elbo)
+    model.train()
+    assert torch.equal(*values)
+
+
+def check_accounts(one_latent_bernoulli, **_):
+    """elbo = log_likelihood − kl, com kl ≥ 0; sem β nem bits grátis, a perda é −elbo."""
+    model, x, *_ = one_latent_bernoulli
+    terms = objectives.elbo(model, x)
+    torch.testing.assert_close(terms.elbo, terms.log_likelihood - terms.kl)
+    torch.testing.assert_close(terms.loss, -terms.elbo)
+    assert (terms.kl >= 0).all()
+
+
+CHECKS = {
+    "linear_gaussian": check_linear_gaussian,
+    "bernoulli": check_bernoulli,
+    "train_eval": check_same_in_train_and_eval,
+    "accounts": check_accounts,
+}
+
+
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+def test_elbo_passes(check, linear_gaussian, one_latent_bernoulli):
+    check(linear_gaussian=linear_gaussian, one_latent_bernoulli=one_latent_bernoulli)
+
+
+# O modelo linear-gaussiano, sem sorteio
+
+
+def test_weights_of_the_exact_posterior_are_log_evidence_for_every_z(linear_gaussian):
+    """p(x, z) / p(z|x) = p(x) qualquer que seja z: a amostragem de importância com q exata não tem variância."""
+    case = linear_gaussian()
+    log_w = log_importance_weights(case.model, case.x, 50)
+    assert log_w.shape == (50, len(case.x))
+    torch.testing.assert_close(log_w, case.log_evidence.expand(50, -1), rtol=0, atol=1e-10)
+
+
+def test_elbo_of_the_exact_posterior_is_log_evidence(linear_gaussian):
+    case = linear_gaussian()
+    bound = elbo(case.model, case.x, estimator=sigma_points).elbo
+    torch.testing.assert_close(bound, case.log_evidence, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize(("shift", "log_scale"), [(0.0, 0.5), (0.3, 0.0), (-1.0, -2.0), (2.0, 1.5)])
+def test_gap_of_the_elbo_is_the_kl_to_the_exact_posterior(linear_gaussian, shift, log_scale):
+    case = linear_gaussian(shift=shift, log_scale=log_scale)
+    bound = elbo(case.model, case.x, estimator=sigma_points).elbo
+    assert (bound < case.log_evidence).all()
+    torch.testing.assert_close(bound + kl_to_exact_posterior(case), case.log_evidence, rtol=0, atol=1e-10)
+
+
+def test_gaussian_log_likelihood_includes_the_constants(linear_gaussian):
+    case = linear_gaussian()
+    z = case.posterior.mean
+    s2 = case.model.likelihood_log_var.exp()
+    p = td.MultivariateNormal(case.model.decoder(z), s2 * torch.eye(case.x.shape[1], dtype=torch.float64))
+    torch.testing.assert_close(log_likelihood_given_z(case.model, case.x, z), p.log_prob(case.x))
+
+
+def test_gradient_of_the_elbo_vanishes_at_the_exact_posterior(linear_gaussian):
+    """q exata maximiza a ELBO: mexer na média ou em log σ² não ajuda."""
+    case = linear_gaussian()
+    q = Normal(*(parameter.clone().requires_grad_() for parameter in case.posterior))
+    model = VAE(_Codes(q), case.model.decoder, latent_dim=2, likelihood="gaussian").double()
+    model.likelihood_log_var = case.model.likelihood_log_var
+    gradients = torch.autograd.grad(elbo(model, case.x, estimator=sigma_points).loss.sum(), q)
+    for gradient in gradients:
+        torch.testing.assert_close(gradient, torch.zeros_like(gradient), rtol=0, atol=1e-10)
+
+
+class _Codes(nn.Module):
+    """Um codificador que devolve códigos escolhidos, um por exemplo, sem olhar para x."""
+
+    def __init__(self, q):
+        super().__init__()
+        self.q = q
+
+    def forward(self, x):
+        return tuple(self.q)
+
+
+# Formas, amostras, β e bits grátis
+
+
+@pytest.fixture
+def digits_like():
+    torch.manual_seed(0)
+    model = mlp_vae(12, 4, (16,))
+    with torch.no_grad():
+        model.encoder[-1].weight.mul_(5)  # dimensões com KLs bem diferentes
+    return model, (torch.rand(10, 12) < 0.5).float()
+
+
+def same_noise(model, x, **options):
+    torch.manual_seed(0)
+    return elbo(model, x, **options)
+
+
+@pytest.mark.parametrize("n_samples", [1, 7])
+def test_every_term_has_one_entry_per_example(digits_like, n_samples):
+    for term in elbo(*digits_like, n_samples=n_samples):
+        assert term.shape == (10,)
+
+
+def test_terms_of_an_example_do_not_depend_on_the_others(digits_like):
+    model, x = digits_like
+    together, alone = elbo(model, x, estimator=sigma_points), elbo(model, x[:3], estimator=sigma_points)
+    for of_all, of_three in zip(together, alone, strict=True):
+        torch.testing.assert_close(of_all[:3], of_three)
+
+
+def test_more_samples_keep_the_mean_and_divide_the_variance(linear_gaussian):
+    case = linear_gaussian(shift=0.4, n=1)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        x = case.x.expand(REPEATS, -1)
+        one, eight = (elbo(case.model, x, n_samples=n).elbo for n in (1, 8))
+    assert_mean_is((one - eight)[:, None], 0.0)
+    assert (one.var() / eight.var()).item() == pytest.approx(8, rel=0.1)
+
+
+def test_several_samples_are_the_mean_of_several_reconstructions(digits_like):
+    model, x = digits_like
+    torch.manual_seed(0)
+    q = model.encode(x)
+    z = q.rsample(torch.randn(5, *q.mean.shape))
+    expected = torch.stack([log_likelihood_given_z(model, x, sample) for sample in z]).mean(0)
+    torch.testing.assert_close(same_noise(model, x, n_samples=5).log_likelihood, expected)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.5, 4.0])
+def test_beta_weighs_the_kl_in_the_loss_and_never_in_the_bound(digits_like, beta):
+    plain, weighed = same_noise(*digits_like), same_noise(*digits_like, beta=beta)
+    assert torch.equal(weighed.elbo, plain.elbo)
+    assert torch.equal(weighed.kl, plain.kl)
+    torch.testing.assert_close(weighed.loss, beta * plain.kl - plain.log_likelihood)
+
+
+def test_beta_may_live_on_the_device(digits_like):
+    tensor = same_noise(*digits_like, beta=torch.tensor(0.5))
+    torch.testing.assert_close(tensor, same_noise(*digits_like, beta=0.5))
+
+
+def test_free_bits_charge_each_dimension_at_least_lambda_and_leave_the_bound_alone(digits_like):
+    """Média da perda = −log_likelihood + β Σ_j max(λ, KL_j), com KL_j a média no lote."""
+    model, x = digits_like
+    per_dim = kl_divergence(model.encode(x), model.prior).mean(0)
+    free = per_dim.median().item()
+    assert per_dim.min() < free < per_dim.max()
+    plain, charged = same_noise(model, x), same_noise(model, x, free_bits=free, beta=0.5)
+    assert torch.equal(charged.elbo, plain.elbo)
+    assert torch.equal(charged.kl, plain.kl)
+    expected = -plain.log_likelihood.mean() + 0.5 * per_dim.clamp(min=free).sum()
+    torch.testing.assert_close(charged.loss.mean(), expected)
+
+
+def test_free_bits_pull_only_dimensions_above_lambda():
+    """Abaixo de λ a KL não dá gradiente; acima, dá o de sempre: ∂KL/∂μ = μ."""
+    mean = torch.tensor([[0.1, 2.0]], requires_grad=True)
+    model = VAE(_Codes((mean.expand(3, -1), torch.zeros(3, 2))), nn.Linear(2, 4), latent_dim=2)
+    nn.init.zeros_(model.decoder.weight)  # a reconstrução não puxa: todo o gradiente é da KL
+    elbo(model, torch.zeros(3, 4), free_bits=0.5).loss.sum().backward()
+    torch.testing.assert_close(mean.grad, torch.tensor([[0.0, 6.0]]))
+
+
+def test_gradient_of_the_loss_is_the_gradient_of_minus_the_elbo(digits_like):
+    model, x = digits_like
+    parameters = list(model.parameters())
+    of_loss = torch.autograd.grad(same_noise(model, x).loss.sum(), parameters)
+    of_elbo = torch.autograd.grad(-same_noise(model, x).elbo.sum(), parameters)
+    torch.testing.assert_close(of_loss, of_elbo)
+    assert all(gradient.abs().sum() > 0 for gradient in of_loss)
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "continuous_bernoulli", "gaussian"])
+def test_nothing_in_the_elbo_waits_for_the_device(likelihood):
+    """Tensores "meta" não têm valores: qualquer pergunta ao dispositivo (.item(), if tensor) levantaria um erro."""
+    model = mlp_vae(12, 3, (8,), likelihood=likelihood).to("meta")
+    x = torch.empty(5, 12, device="meta")
+    terms = elbo(model, x, beta=torch.empty((), device="meta"), n_samples=2, free_bits=0.1)
+    terms.loss.mean().backward()
+    assert log_importance_weights(model, x, 4).shape == (4, 5)
+
+
+# Entradas erradas
+
+
+@pytest.mark.parametrize("shape", [(12,), (2, 3, 4)])
+def test_elbo_asks_for_one_example_per_row(digits_like, shape):
+    with pytest.raises(ValueError, match=r"forma \[B, D\].*reshape"):
+        elbo(digits_like[0], torch.zeros(shape))
+
+
+def test_elbo_refuses_uint8(digits_like):
+    with pytest.raises(TypeError, match="binarize"):
+        elbo(digits_like[0], torch.zeros(2, 12, dtype=torch.uint8))
+
+
+def test_negative_free_bits_are_refused(digits_like):
+    with pytest.raises(ValueError, match=r"free_bits deve ser .* ≥ 0"):
+        elbo(*digits_like, free_bits=-0.1)
+
+
+# O museu: defeitos encontrados em códigos públicos. Injetado cada um, a verificação certa tem de falhar.
+
+BUGS = {}
+
+
+def bug(*caught_by):
+    def register(inject):
+        BUGS[inject.__name__] = (inject, caught_by)
+        return inject
+
+    return register
+
+
+@bug("linear_gaussian", "bernoulli")
+def reconstruction_averaged_over_pixels(monkeypatch):
+    right = objectives.log_likelihood_given_z
+    monkeypatch.setattr(objectives, "log_likelihood_given_z", lambda m, x, z: right(m, x, z) / x.shape[-1])
+
+
+@bug("linear_gaussian", "bernoulli")
+def kl_averaged_over_pixels(monkeypatch):
+    right = objectives.kl_divergence
+    monkeypatch.setattr(objectives, "kl_divergence", lambda q, p: right(q, p) / 784)
+
+
+@bug("linear_gaussian", "bernoulli")
+def variance_used_as_standard_deviation(monkeypatch):
+    monkeypatch.setattr(Normal, "rsample", lambda q, noise: q.mean + torch.exp(q.log_var) * noise)
+
+
+@bug("linear_gaussian", "bernoulli")
+def noise_with_standard_deviation_001(monkeypatch):
+    right = Normal.rsample
+    monkeypatch.setattr(Normal, "rsample", lambda q, noise: right(q, 0.01 * noise))
+
+
+@bug("linear_gaussian", "bernoulli")
+def kl_with_sigma_where_variance_belongs(monkeypatch):
+    def kl(q, p):
+        return 0.5 * (torch.exp(0.5 * q.log_var) + q.mean.square() - 1 - q.log_var)
+
+    monkeypatch.setattr(objectives, "kl_divergence", kl)
+
+
+@bug("train_eval")
+def eval_mode_returns_the_mean(monkeypatch):
+    class Mean(Normal):
+        def rsample(self, noise=None):
+            return self.mean + 0 * noise
+
+    right = VAE.encode
+    monkeypatch.setattr(VAE, "encode", lambda m, x: right(m, x) if m.training else Mean(*right(m, x)))
+
+
+@bug("accounts", "bernoulli")
+def logged_kl_with_the_wrong_sign(monkeypatch):
+    right = objectives.elbo
+    monkeypatch.setattr(objectives, "elbo", lambda m, x: (terms := right(m, x))._replace(kl=-terms.kl))
+
+
+@bug("linear_gaussian")
+def squared_error_without_the_half(monkeypatch):
+    def log_prob(p, value):
+        return -0.5 * (math.log(2 * math.pi) + p.log_var) - (value - p.mean).square() * torch.exp(-p.log_var)
+
+    monkeypatch.setattr(Normal, "log_prob", log_prob)
+
+
+@bug("linear_gaussian")
+def gaussian_without_its_constants(monkeypatch):
+    def log_prob(p, value):
+        return -0.5 * (value - p.mean).square() * torch.exp(-p.log_var)
+
+    monkeypatch.setattr(Normal, "log_prob", log_prob)
+
+
+@bug("accounts")
+def secret_kl_weight_in_training(monkeypatch):
+    right = objectives.elbo
+    monkeypatch.setattr(objectives, "elbo", lambda m, x: right(m, x, beta=0.00025))
+
+
+@pytest.mark.parametrize(
+    ("inject", "check"),
+    [pytest.param(inject, CHECKS[c], id=f"{name}-{c}") for name, (inject, checks) in BUGS.items() for c in checks],
+)
+def test_check_catches_the_bug(inject, check, monkeypatch, linear_gaussian, one_latent_bernoulli):
+    inject(monkeypatch)
+    with pytest.raises(AssertionError):
+        check(linear_gaussian=linear_gaussian, one_latent_bernoulli=one_latent_bernoulli)
