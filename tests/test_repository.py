@@ -1,0 +1,158 @@
+"""O repositório cumpre o que promete: comandos, versões e dependências entre os módulos."""
+
+import ast
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+import vae_lessons
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CI = (ROOT / ".ci/run").read_text(encoding="utf-8")
+
+# De baixo para cima: ao ser carregado, um módulo só importa dos andares abaixo do seu.
+FLOORS = [
+    {"data", "distributions"},
+    {"models"},
+    {"estimators"},
+    {"objectives"},
+    {"training", "evaluation"},
+    {"plotting", "diagrams"},
+    {"exercises", "installation", "benchmark"},
+    {"explore"},
+]
+FLOOR_OF = {module: number for number, floor in enumerate(FLOORS) for module in floor}
+PROVIDERS = packages_distributions()
+MODULES = [info.name for info in pkgutil.walk_packages(vae_lessons.__path__, "vae_lessons.")]
+
+
+def pins():
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def pinned_versions():
+    return dict(line.split("==") for line in pins()[:-1])
+
+
+# Comandos
+
+
+def readme_commands(ending):
+    blocks = re.findall(r"```bash\n(.+?)\n```", README, re.DOTALL)
+    return [block for block in blocks if block.startswith("python3 -m venv ") and re.search(ending, block)]
+
+
+def test_readme_has_one_command_to_open_and_one_to_test():
+    install = "python3 -m venv .venv && . .venv/bin/activate && pip install -r requirements.txt && "
+    (opening,) = readme_commands("jupyter lab")
+    assert opening.startswith(f"{install}jupyter lab --allow-root ")
+    assert readme_commands("pytest$") == [f"{install}pytest"]
+
+
+def test_ci_runs_the_test_command_of_the_readme_in_another_folder():
+    extraction = re.search(r"^command=\$\((grep .+ README\.md)\)$", CI, re.MULTILINE)
+    found = subprocess.run(["bash", "-c", extraction[1]], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines() == readme_commands("pytest$")
+    assert CI.splitlines()[-1] == 'eval "${command//.venv/$environment}"'
+
+
+def test_ci_checks_the_style_before_the_tests():
+    check, formatting, tests = (
+        CI.index(command) for command in ("\nruff check\n", "\nruff format --check\n", "\neval ")
+    )
+    assert max(check, formatting) < tests
+
+
+def test_ci_script_is_valid_bash():
+    subprocess.run(["bash", "-n", ".ci/run"], cwd=ROOT, check=True)
+
+
+def test_readme_links_to_files_that_exist():
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", re.sub(r"<!--.*?-->", "", README, flags=re.DOTALL))
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_readme_links_to_every_lesson():
+    assert [
+        path.name for path in (ROOT / "notebooks").glob("*.ipynb") if f"(notebooks/{path.name})" not in README
+    ] == []
+
+
+def test_readme_installs_the_pinned_torch():
+    assert set(re.findall(r"torch==(\S+)", README)) == {pinned_versions()["torch"]}
+
+
+# Versões
+
+
+def test_requirements_pin_every_direct_dependency_and_the_package_itself():
+    direct = {Requirement(line).name for line in PROJECT["dependencies"]}
+    assert pinned_versions().keys() == direct | {"pytest", "nbval"}
+    assert pins()[-1] == "-e ."
+
+
+def test_pinned_versions_respect_the_lower_bounds():
+    bounds = {r.name: r.specifier for r in map(Requirement, PROJECT["dependencies"] + EXTRAS["dev"])}
+    assert {n: v for n, v in pinned_versions().items() if not bounds[n].contains(v)} == {}
+
+
+def test_environment_defers_to_requirements():
+    text = (ROOT / "environment.yml").read_text(encoding="utf-8")
+    items = re.findall(r"^ *- (.+)$", text, re.MULTILINE)
+    extra_index = "--extra-index-url https://download.pytorch.org/whl/cpu"
+    assert items == ["conda-forge", "python=3.11", "pip", "pip:", extra_index, "-r requirements.txt"]
+
+
+# Módulos
+
+
+def imports(module, *, inside_functions):
+    """Os nomes completos do que `module` importa: "vae_lessons.data.load", "torch.nn"..."""
+    folder = ROOT.joinpath(*module.split("."))
+    file = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
+    found = set()
+    pending = [ast.parse(file.read_text(encoding="utf-8"))]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: use importações absolutas"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        if inside_functions or not isinstance(node, ast.FunctionDef | ast.Lambda):
+            pending += ast.iter_child_nodes(node)
+    return found
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_module_is_importable(module):
+    assert importlib.import_module(module).__doc__
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_dependencies_only_point_downwards(module):
+    """Uma função pode importar de cima ao ser chamada (History.plot); o módulo, ao ser carregado, não."""
+    own = module.split(".")[1]
+    used = {name.split(".")[1] for name in imports(module, inside_functions=False) if name.startswith("vae_lessons.")}
+    assert {other for other in used - {own} if FLOOR_OF[other] >= FLOOR_OF[own]} == set()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_everything_imported_is_a_declared_dependency(module):
+    used = {name.split(".")[0] for name in imports(module, inside_functions=True)}
+    outside = used - sys.stdlib_module_names - {"vae_lessons"}
+    providers = {name: set(PROVIDERS[name]) for name in outside}
+    declared = {Requirement(line).name for line in PROJECT["dependencies"]}
+    assert {name for name, packages in providers.items() if not packages & declared} == set()
