@@ -1,0 +1,190 @@
+"""As lições e o explorador num JupyterLab de verdade, com Chromium (ver lab.py)."""
+
+import contextlib
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+
+pytest.importorskip("playwright", reason='falta o playwright: instale o pacote com pip install -e ".[browser]"')
+
+import lab
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.skipif(
+    lab.CHROMIUM is None, reason="falta um navegador no PATH: chromium, chromium-browser ou google-chrome"
+)
+
+LESSONS = sorted(Path(__file__).parent.parent.joinpath("notebooks").glob("*.ipynb"))
+NO_LESSON = [pytest.param(None, marks=pytest.mark.skip(reason="ainda não há lições em notebooks/"))]
+
+EXPLORER_CELLS = [
+    """import torch
+from vae_lessons.data import load
+from vae_lessons.explore import explore_latent
+from vae_lessons.models import mlp_vae
+from vae_lessons.training import TrainConfig, fit
+
+torch.manual_seed(0)
+model = mlp_vae(64, 2, (64,))
+history = fit(model, load("digits"), TrainConfig(epochs=10, lr=3e-3, device="cpu"), progress=False)""",
+    'explorer = explore_latent(model, load("digits", "test"))\nexplorer',
+    "print(bool((explorer.z == explorer.means[0]).all()))",
+]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with lab.serve(tmp_path_factory.mktemp("cadernos")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with lab.browse() as browser:
+        yield browser
+
+
+@contextlib.contextmanager
+def quiet_page(browser):
+    """Uma página que, ao ser fechada, não pode ter escrito erro de JavaScript nem do console."""
+    page = browser.new_page(viewport=lab.VIEWPORT)
+    complaints = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    yield page
+    lab.close_notebook(page)
+    assert complaints == []
+
+
+@pytest.fixture(scope="module")
+def explorer_page(browser, server):
+    """Um caderno que treinou um VAE pequeno e mostra o explorador."""
+    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
+    notebook.cells = [nbformat.v4.new_code_cell(source) for source in EXPLORER_CELLS]
+    nbformat.write(notebook, server.root / "explorador.ipynb")
+    with quiet_page(browser) as page:
+        lab.open_notebook(page, server, "explorador.ipynb")
+        assert [cell["errors"] for cell in lab.run_all(page)] == [[]] * len(EXPLORER_CELLS)
+        yield page
+
+
+@pytest.fixture
+def explorer(explorer_page):
+    """O explorador na tela, mostrando a média de p(x|z) em z = 0."""
+    explorer = explorer_page.locator(".vae-explorer")
+    expect(explorer).to_have_count(1)
+    explorer.scroll_into_view_if_needed()
+    for name in ("média", "Voltar a zero"):
+        explorer.get_by_role("button", name=name).click()
+    expect(slider(explorer, "z₁").locator(".widget-readout")).to_have_text("0.0")
+    return explorer
+
+
+def slider(explorer, label: str):
+    return explorer.locator(".widget-slider").filter(has_text=label)
+
+
+def picture(explorer):
+    return explorer.locator("img.vae-picture")
+
+
+def changes_picture(explorer, act) -> None:
+    """Faz `act` e espera que a imagem decodificada seja trocada por outra."""
+    before = picture(explorer).get_attribute("src")
+    act()
+    expect(picture(explorer)).not_to_have_attribute("src", before)
+
+
+def press(explorer, label: str, key: str) -> None:
+    handle = slider(explorer, label).locator(".noUi-handle")
+    handle.focus()
+    handle.press(key)
+
+
+def test_arrow_keys_move_z_the_readout_and_the_picture(explorer):
+    readout = slider(explorer, "z₂").locator(".widget-readout")
+    changes_picture(explorer, lambda: press(explorer, "z₂", "ArrowRight"))
+    expect(readout).to_have_text("0.1")
+    changes_picture(explorer, lambda: press(explorer, "z₂", "ArrowLeft"))
+    expect(readout).to_have_text("0.0")
+    expect(explorer).to_have_count(1)
+
+
+def test_buttons_change_the_picture(explorer):
+    for name in ("Codificar", "Voltar a zero", "z ao acaso"):
+        button = explorer.get_by_role("button", name=name)
+        changes_picture(explorer, button.click)
+
+
+def test_the_caption_tells_a_mean_from_a_sample(explorer):
+    caption = explorer.get_by_text("de p(x|z)")
+    expect(caption).to_have_text("Média de p(x|z)")
+    changes_picture(explorer, explorer.get_by_role("button", name="amostra").click)
+    expect(caption).to_have_text("Amostra de p(x|z)")
+    changes_picture(explorer, explorer.get_by_role("button", name="média").click)
+    expect(caption).to_have_text("Média de p(x|z)")
+
+
+def test_the_position_on_the_path_moves_from_the_keyboard(explorer):
+    press(explorer, "posição", "ArrowRight")
+    expect(slider(explorer, "posição").locator(".widget-readout")).to_have_text("0.01")
+    changes_picture(explorer, lambda: press(explorer, "posição", "End"))
+    changes_picture(explorer, lambda: press(explorer, "posição", "Home"))
+
+
+def test_the_browser_does_not_round_the_z_set_by_code(explorer, explorer_page):
+    changes_picture(explorer, explorer.get_by_role("button", name="Codificar").click)
+    explorer_page.wait_for_timeout(500)  # tempo para uma resposta indevida do navegador
+    run_again(explorer_page, "print(")
+    expect(explorer_page.locator(".jp-OutputArea-output").last).to_have_text("True")
+
+
+def run_again(page, source: str) -> None:
+    """Executa a célula que começa por `source` e espera que ela termine."""
+    page.evaluate(
+        """async source => {
+            const {content} = window.jupyterapp.shell.currentWidget;
+            content.activeCellIndex = content.widgets.findIndex(c => c.model.sharedModel.source.startsWith(source));
+            content.deselectAll();
+            await window.jupyterapp.commands.execute('notebook:run-cell');
+        }""",
+        source,
+    )
+
+
+def test_the_explorer_fits_the_page_and_keeps_square_pixels(explorer):
+    overflow = explorer.evaluate(
+        """explorer => [explorer, ...explorer.querySelectorAll('.widget-hbox, .widget-vbox')]
+            .filter(box => box.scrollWidth > box.clientWidth).length"""
+    )
+    assert overflow == 0
+    box = explorer.bounding_box()
+    assert box["height"] < lab.VIEWPORT["height"] - 200
+    assert picture(explorer).evaluate("image => getComputedStyle(image).imageRendering") == "pixelated"
+
+
+@pytest.mark.parametrize("lesson", LESSONS or NO_LESSON, ids=lambda path: path.stem if path else "nenhuma")
+def test_lesson_opens_as_stored_and_runs_in_the_browser(lesson, browser, server):
+    shutil.copy(lesson, server.root)
+    with quiet_page(browser) as page:
+        lab.open_notebook(page, server, lesson.name)
+        page.wait_for_timeout(2000)  # o MathJax compõe as fórmulas depois de o caderno estar pronto
+        require_clean(page)
+
+        for cell in lab.run_all(page):
+            assert cell["errors"] == [], cell["source"]
+            assert cell["count"], f"não executou:\n{cell['source']}"
+        require_clean(page)
+
+        explorer = page.locator(".vae-explorer").first
+        if explorer.count():
+            explorer.scroll_into_view_if_needed()
+            changes_picture(explorer, lambda: press(explorer, "z₁", "ArrowRight"))
+
+
+def require_clean(page) -> None:
+    notebook = page.locator(".jp-Notebook")
+    expect(notebook.get_by_text("Error displaying widget")).to_have_count(0)
+    assert notebook.locator("mjx-merror, [data-mjx-error]").all_inner_texts() == []
