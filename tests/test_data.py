@@ -162,6 +162,12 @@ def test_floats_and_uint8_of_the_same_grey_give_the_same_bits(train):
     assert torch.equal(from_float, binarize(train.x, generator=torch.Generator().manual_seed(0)))
 
 
+def test_a_black_pixel_stays_black_even_when_the_draw_is_exactly_zero(monkeypatch):
+    """torch.rand dá zero uma vez em 2²⁴: raro por pixel, certo num treino."""
+    monkeypatch.setattr(torch, "rand", lambda shape, **_: torch.zeros(shape))
+    assert binarize(torch.tensor([0, 1], dtype=torch.uint8)).tolist() == [0.0, 1.0]
+
+
 def test_binarize_keeps_any_leading_shape(train):
     assert binarize(train.x.reshape(-1, 2, 8, 8)[:3]).shape == (3, 2, 8, 8)
     assert binarize(train.x[:0]).shape == (0, 64)

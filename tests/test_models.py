@@ -110,6 +110,16 @@ def test_encode_and_decode_return_distributions_and_never_draw():
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.parametrize("output", [lambda x: x, lambda x: x.chunk(2, dim=-1)], ids=["one_head", "two_heads"])
+def test_the_mean_comes_first_and_then_log_var(output):
+    class Encoder(nn.Module):
+        def forward(self, x):
+            return output(x)
+
+    q = VAE(Encoder(), nn.Linear(2, 4), latent_dim=2).encode(torch.tensor([[0.1, 0.2, 0.3, 0.4]]))
+    torch.testing.assert_close(q, Normal(torch.tensor([[0.1, 0.2]]), torch.tensor([[0.3, 0.4]])))
+
+
 def test_decode_accepts_samples_in_front_of_the_batch():
     assert mlp_vae(D, Z, (8,)).decode(torch.zeros(7, B, Z)).logits.shape == (7, B, D)
 
