@@ -1,0 +1,85 @@
+"""Testes dos testes: estraga-se uma cópia do repositório e exige-se que os testes dela falhem.
+
+Há sempre um controle: os mesmos testes passam na cópia intacta.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+LESSON = "notebooks/03_vae.ipynb"
+KL = (
+    "vae_lessons/distributions.py",
+    r"torch\.expm1\(difference\) - difference",
+    "torch.expm1(difference) + difference",
+)
+SLIDERS = ("vae_lessons/explore.py", r'(?m)^( +)self\.controls\[f"z\{dim\}"\]\.observe\(.*\)$', r"\1pass")
+SEED = (LESSON, r"torch\.manual_seed\(0\)", "torch.manual_seed(1)")
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """Uma cópia do que os testes precisam."""
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for folder in ("vae_lessons", "tests", "notebooks"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    return tmp_path
+
+
+def damage(repository, path, pattern, replacement):
+    file = repository / path
+    damaged, count = re.subn(pattern, replacement, file.read_text(encoding="utf-8"))
+    assert count, f"{path} não tem mais o trecho {pattern!r}: atualize o estrago, ou este teste nada testa."
+    file.write_text(damaged, encoding="utf-8")
+
+
+def run_tests(repository, selection):
+    """Roda os testes da cópia contra o pacote da cópia, parando na primeira falha."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTEST_ADDOPTS"} | {"PYTHONPATH": str(repository)}
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", selection]
+    run = subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode in (0, 1), f"O pytest não chegou a testar:\n{run.stdout}{run.stderr}"
+    return run
+
+
+def keep_cells_up_to(path, last):
+    """Corta a lição depois da sua célula de código número `last`: o controle não precisa ir além do estrago."""
+    lesson = json.loads(path.read_text(encoding="utf-8"))
+    code = [index for index, cell in enumerate(lesson["cells"]) if cell["cell_type"] == "code"]
+    lesson["cells"] = lesson["cells"][: code[last] + 1]
+    path.write_text(json.dumps(lesson), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("selection", "mutation"),
+    [("tests/test_distributions.py", KL), ("tests/test_explore.py", SLIDERS)],
+    ids=["wrong_kl", "disconnected_slider"],
+)
+def test_unit_tests_notice(repository, selection, mutation):
+    intact = run_tests(repository, selection)
+    assert intact.returncode == 0, intact.stdout
+    damage(repository, *mutation)
+    assert run_tests(repository, selection).returncode == 1
+
+
+def test_lesson_notices_a_wrong_kl_and_a_changed_seed(repository):
+    noticed = []
+    for path, pattern, replacement in (KL, SEED):
+        original = (repository / path).read_text(encoding="utf-8")
+        damage(repository, path, pattern, replacement)
+        damaged = run_tests(repository, LESSON)
+        failed = re.search(r"FAILED .*::Cell (\d+)", damaged.stdout)
+        assert failed, f"A lição passou com {path} estragado:\n{damaged.stdout}"
+        noticed.append(int(failed[1]))
+        (repository / path).write_text(original, encoding="utf-8")
+
+    keep_cells_up_to(repository / LESSON, max(noticed))
+    intact = run_tests(repository, LESSON)
+    assert intact.returncode == 0, intact.stdout
