@@ -485,9 +485,9 @@ def _require_compatible(model: VAE, data: Dataset) -> None:
         )
     with _evaluating(model):
         decoded = model.decode(model.prior.mean[None]).mean
-    if model.data_dim not in (None, n_pixels) or decoded.shape[-1] != n_pixels:
+    if decoded.shape[-1] != n_pixels:
         raise ValueError(
-            f"O modelo foi feito para imagens de {model.data_dim or decoded.shape[-1]} pixels, e as de {data.name!r} "
+            f"O modelo foi feito para imagens de {decoded.shape[-1]} pixels, e as de {data.name!r} "
             f"têm {n_pixels}. Use o conjunto de dados com que o modelo foi treinado."
         )
     if not decoded.isfinite().all():
