@@ -390,10 +390,9 @@ def _path_controls() -> dict[str, widgets.Widget]:
         ),
         "path": widgets.ToggleButtons(
             options=["reta", "esférica"],
-            description="trajetória",
             tooltips=["Em linha reta", "Gira a direção de z e varia a norma aos poucos"],
-            style={"button_width": "84px", "description_width": "70px"},
-            layout=Layout(width="290px"),
+            style={"button_width": "84px"},
+            layout=Layout(margin="2px 2px 2px 72px"),
         ),
     }
 
