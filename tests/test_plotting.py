@@ -400,3 +400,13 @@ def test_numbers_are_written_as_in_portuguese():
     assert [plotting._number(value, 1) for value in (-0.04, -1.25, 2.0)] == ["0,0", "−1,2", "2,0"]
     assert plotting._number(-27.5) == "−27,5"
     assert math.isclose(float(plotting._number(0.1).replace(",", ".")), 0.1)
+
+
+def test_scatter_moves_apart_the_labels_of_classes_with_nearby_centroids():
+    codes = torch.tensor([[0.0, 0.0], [0.01, 0.0], [0.0, 0.02], [2.0, 2.0]])
+    ax = plotting.latent_scatter(codes, torch.arange(4)).axes[0]
+    at = torch.tensor([t.get_position() for t in ax.texts if t.get_text() in "0123"])
+    distances = torch.pdist(at)
+    assert len(at) == 4
+    assert distances.min() > 0.3
+    assert torch.allclose(at[3], codes[3])

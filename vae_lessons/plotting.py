@@ -251,12 +251,14 @@ def latent_scatter(
     ax = fig.subplots()
     if prior_circles:
         _draw_prior_circles(ax)
-    for label in labels.unique().tolist():
-        members = points[labels == label]
+    classes = labels.unique().tolist()
+    span = max(6.0, 2 * points.abs().max().item())
+    centroids = _spread(torch.stack([points[labels == label].mean(0) for label in classes]), gap=0.055 * span)
+    for label, centroid in zip(classes, centroids.tolist(), strict=True):
         color = CLASS_COLORS[label % len(CLASS_COLORS)]
-        ax.scatter(*members.T.numpy(), s=14, color=color, alpha=0.75, linewidths=0, label=str(label))
+        ax.scatter(*points[labels == label].T.numpy(), s=14, color=color, alpha=0.75, linewidths=0, label=str(label))
         dark = tuple(0.65 * channel for channel in to_rgb(color))  # as cores claras, em branco, não se leem
-        _write_outlined(ax, *members.mean(0).tolist(), str(label), fontsize=17, color=dark)
+        _write_outlined(ax, *centroid, str(label), fontsize=17, color=dark)
     ax.set_aspect("equal")
     ax.set(xlabel=_latent_name(dims[0]), ylabel=_latent_name(dims[1]))
     for axis in (ax.xaxis, ax.yaxis):
@@ -323,6 +325,19 @@ def _draw_prior_circles(ax: Axes) -> None:
         ax.add_patch(Circle((0, 0), radius, fill=False, edgecolor="#b5b5b5", linewidth=0.9, linestyle="--", zorder=0))
         _write_outlined(ax, 0, radius, f"{radius}σ", fontsize=9, color=_GREY)
     ax.plot(0, 0, "+", color=_GREY, markersize=7, zorder=0)
+
+
+def _spread(points: Tensor, gap: float) -> Tensor:
+    """Afasta pontos [K, 2] mais próximos que `gap`, o mínimo necessário, para que um rótulo não cubra o outro."""
+    points = points.clone()
+    for _ in range(100):
+        apart = points[:, None] - points
+        distance = apart.norm(dim=-1).clamp(min=1e-6)
+        push = 0.5 * (1.01 * gap - distance).clamp(min=0).fill_diagonal_(0)
+        if (2 * push).max() < 0.02 * gap:
+            break
+        points += (push / distance)[..., None].mul(apart).sum(1)
+    return points
 
 
 def _write_outlined(ax: Axes, x: float, y: float, text: str, *, fontsize: float, color) -> None:
