@@ -11,6 +11,15 @@ from vae_lessons.distributions import Normal
 from vae_lessons.models import VAE, mlp_vae
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    """Tensores deste tamanho não se dividem: numa máquina ocupada, duas linhas de execução levam sete vezes mais."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 class LinearGaussian(NamedTuple):
     """z ~ N(0, I), x|z ~ N(Wz + b, s²I): o VAE, dados x [B, D], log p(x) [B] e a posterior p(z|x) [B, Z] exatos."""
 
