@@ -11,9 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from vae_lessons import explore
 from vae_lessons.data import Dataset, binarize, load
-from vae_lessons.explore import explore_latent, slerp
+from vae_lessons.explore import explore_latent, latent, slerp
 from vae_lessons.models import VAE, mlp_vae
 
 TEST = load("digits", "test")
@@ -65,8 +64,8 @@ def marker_center(explorer) -> tuple[float, float]:
     """(linha, coluna) do centro do marcador: os pontos que diferem do mapa sem marcador."""
     background = explorer._latent_map._background
     current = np.asarray(Image.open(io.BytesIO(explorer.map.value)))
-    rows, columns = np.nonzero(current >= explore._INSIDE)
-    assert background.max() < explore._INSIDE
+    rows, columns = np.nonzero(current >= latent._INSIDE)
+    assert background.max() < latent._INSIDE
     return (rows.min() + rows.max()) / 2, (columns.min() + columns.max()) / 2
 
 

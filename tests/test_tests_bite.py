@@ -20,7 +20,7 @@ KL = (
     r"torch\.expm1\(difference\) - difference",
     "torch.expm1(difference) + difference",
 )
-SLIDERS = ("vae_lessons/explore.py", r'(?m)^( +)self\.controls\[f"z\{dim\}"\]\.observe\(.*\)$', r"\1pass")
+SLIDERS = ("vae_lessons/explore/latent.py", r'(?m)^( +)self\.controls\[f"z\{dim\}"\]\.observe\(.*\)$', r"\1pass")
 SEED = (LESSON, r"torch\.manual_seed\(0\)", "torch.manual_seed(1)")
 
 
@@ -40,10 +40,10 @@ def damage(repository, path, pattern, replacement):
     file.write_text(damaged, encoding="utf-8")
 
 
-def run_tests(repository, selection):
+def run_tests(repository, *selection):
     """Roda os testes da cópia contra o pacote da cópia, parando na primeira falha."""
     environment = {k: v for k, v in os.environ.items() if k != "PYTEST_ADDOPTS"} | {"PYTHONPATH": str(repository)}
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", selection]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *selection]
     run = subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True, check=False)
     assert run.returncode in (0, 1), f"O pytest não chegou a testar:\n{run.stdout}{run.stderr}"
     return run
@@ -59,14 +59,14 @@ def keep_cells_up_to(path, last):
 
 @pytest.mark.parametrize(
     ("selection", "mutation"),
-    [("tests/test_distributions.py", KL), ("tests/test_explore.py", SLIDERS)],
+    [(["tests/test_distributions.py"], KL), (["tests/test_explore.py", "-k", "slider"], SLIDERS)],
     ids=["wrong_kl", "disconnected_slider"],
 )
 def test_unit_tests_notice(repository, selection, mutation):
-    intact = run_tests(repository, selection)
+    intact = run_tests(repository, *selection)
     assert intact.returncode == 0, intact.stdout
     damage(repository, *mutation)
-    assert run_tests(repository, selection).returncode == 1
+    assert run_tests(repository, *selection).returncode == 1
 
 
 def test_lesson_notices_a_wrong_kl_and_a_changed_seed(repository):

@@ -1,9 +1,8 @@
-"""Exploradores interativos: os controles obedecem ao mouse, ao teclado e ao código, e a figura acompanha.
+"""O explorador do espaço latente de um VAE treinado.
 
 A cada movimento só se decodifica um z e se pinta um marcador sobre um mapa já pronto: poucos milissegundos.
 """
 
-import base64
 import contextlib
 import io
 import math
@@ -19,12 +18,12 @@ from torch import Tensor
 
 from vae_lessons.data import Dataset, binarize
 from vae_lessons.evaluation import posterior_mean_variance
+from vae_lessons.explore.base import ROUNDING, ExactSlider, Explorer, group, png_bytes, row, text
 from vae_lessons.models import VAE
 from vae_lessons.plotting import CLASS_COLORS, latent_scatter, png
 
 _SEED = 0
 _STEP = 0.1  # dos controles de z, em unidades de z
-_ROUNDING = 1e-6  # distância de z que não conta como movimento
 _TOO_SMALL = 1e-6  # norma ou seno abaixo do qual não há direção
 _MAP_SIDE = 4.0  # polegadas, mostradas como 400 px
 _MAP_DPI = 150  # mais pontos que os 400 px, para telas densas
@@ -36,12 +35,6 @@ _CAPTIONS = {
     "média": "<b>Média de p(x|z)</b>, pixel a pixel: não é uma amostra.",
     "amostra": "<b>Amostra de p(x|z)</b>: cada pixel foi sorteado.",
 }
-# O tamanho vem do Layout; a Layout não tem `image-rendering`, e sem ele o navegador borra os pixels.
-_STYLE_SHEET = """<style>
-.vae-explorer .vae-pixels {image-rendering: pixelated; object-fit: contain; border: 1px solid #888;}
-.vae-explorer .vae-text {line-height: 1.35;}
-.vae-explorer .vae-text .widget-html-content {line-height: 1.35; white-space: normal;}
-</style>"""
 
 
 def explore_latent(model: VAE, data: Dataset) -> "LatentExplorer":
@@ -54,7 +47,7 @@ def explore_latent(model: VAE, data: Dataset) -> "LatentExplorer":
     return LatentExplorer(model, data)
 
 
-class LatentExplorer(widgets.VBox):
+class LatentExplorer(Explorer):
     """O mapa das médias de q(z|x), por classe, ao lado da imagem decodificada de z.
 
     controls: dicionário nome → ipywidget. Atribuir `.value` no código (ou chamar `.click()`) equivale a mexer na tela.
@@ -89,7 +82,7 @@ class LatentExplorer(widgets.VBox):
         self.picture = widgets.Image(format="png", layout=_picture_layout(data.image_shape))
         self.picture.add_class("vae-pixels").add_class("vae-picture")
         self.map = widgets.Image(format="png", layout=Layout(width="400px", height="400px"))
-        self.caption = _text(_CAPTIONS["média"])
+        self.caption = text(_CAPTIONS["média"])
         self.controls = {
             **_latent_sliders(model, activity),
             "random": widgets.Button(description="z ao acaso", tooltip="Sorteia z da prior p(z)"),
@@ -107,18 +100,16 @@ class LatentExplorer(widgets.VBox):
                 style={"button_width": "110px"},
             ),
         }
-        super().__init__(self._arrange(order))
-        self.add_class("vae-explorer")
+        super().__init__(*self._arrange(order))
         self._listen()
         self._render()
 
     def __repr__(self) -> str:
         return f"LatentExplorer(latent_dim={self.model.latent_dim}, {len(self.data)} imagens de {self.data.name!r})"
 
-    def _repr_mimebundle_(self, **kwargs) -> dict:
-        """O widget e, para onde não há kernel (GitHub, nbviewer, caderno só aberto), a figura estática."""
-        bundle = super()._repr_mimebundle_(**kwargs)
-        return {**bundle, "image/png": base64.b64encode(png(self.figure(), dpi=100)).decode("ascii")}
+    def static_png(self) -> bytes:
+        """`figure()` como PNG."""
+        return png(self.figure(), dpi=100)
 
     def figure(self) -> Figure:
         """O mapa e a imagem decodificada, como estão agora, lado a lado numa figura do matplotlib."""
@@ -155,7 +146,7 @@ class LatentExplorer(widgets.VBox):
 
     def _follow_sliders(self, _change) -> None:
         """Desenha se z mudou de fato: o navegador devolve o valor que recebeu, com um erro de arredondamento."""
-        if not self._moving and (self.z - self._drawn).abs().max() > _ROUNDING:
+        if not self._moving and (self.z - self._drawn).abs().max() > ROUNDING:
             self._render()
 
     def _move(self, z: Tensor) -> None:
@@ -187,54 +178,21 @@ class LatentExplorer(widgets.VBox):
         )
         for slider in sliders.children:
             slider.layout.flex = "0 0 auto"  # senão os controles se espremem em vez de rolar
-        ranking = [_text("Da dimensão mais ativa à menos ativa:")] if len(order) > 2 else []
-        left = widgets.VBox([self.map, _text("Mapa: médias de q(z|x), cor e número = classe; ◉ = z atual.")])
+        ranking = [text("Da dimensão mais ativa à menos ativa:")] if len(order) > 2 else []
+        left = widgets.VBox([self.map, text("Mapa: médias de q(z|x), cor e número = classe; ◉ = z atual.")])
         right = widgets.VBox(
-            [self.caption, self.picture, c["show"], *ranking, sliders, _row(c["random"], c["zero"])],
+            [self.caption, self.picture, c["show"], *ranking, sliders, row(c["random"], c["zero"])],
             layout=Layout(width="400px", grid_gap="4px", align_items="center"),
         )
-        encode = _group("Codificar uma imagem", _thumbnail(self.data, c["index"]), _column(c["index"], c["encode"]))
-        interpolate = _group(
+        encode = group("Codificar uma imagem", _thumbnail(self.data, c["index"]), _column(c["index"], c["encode"]))
+        interpolate = group(
             "Interpolar entre duas imagens",
             _thumbnail(self.data, c["from_index"]),
             _column(c["from_index"], c["to_index"]),
             _thumbnail(self.data, c["to_index"]),
             _column(c["path"], c["position"]),
         )
-        return [widgets.HTML(_STYLE_SHEET), _row(left, right), _row(encode, interpolate)]
-
-
-class _ExactSlider(widgets.FloatSlider):
-    """Um FloatSlider que fica no valor que o código lhe dá.
-
-    No navegador o FloatSlider só conhece os valores min + k·step: arredonda qualquer outro e manda o arredondado de
-    volta ao kernel, e o z codificado deixaria de ser a média da posterior. Aqui `min` desce, menos de um passo, até
-    que o valor seja um desses.
-    """
-
-    def __init__(self, **kwargs):
-        self._range = kwargs["min"], kwargs["max"]
-        super().__init__(**kwargs)
-
-    def place(self, value: float) -> None:
-        """Vai a `value`; se estiver fora da faixa, ela se alarga em vez de cortá-lo."""
-        low, high = self._range
-        with self.hold_sync():
-            self.min, self.max = min(low, math.floor(value)), max(high, math.ceil(value))
-            self.value = value
-
-    def notify_change(self, change) -> None:
-        with self.hold_sync():  # min e value seguem juntos: separados, o navegador arredondaria entre um e outro
-            if change["name"] == "value":
-                steps = (self.value - self.min) / self.step
-                if abs(steps - round(steps)) * self.step > _ROUNDING:
-                    low = min(self._range[0], math.floor(self.value))
-                    self.min = self.value - math.ceil((self.value - low) / self.step) * self.step
-            super().notify_change(change)
-
-    def send_state(self, key=None) -> None:
-        """Em ordem alfabética, max e min antes de value: é nessa ordem que o navegador os aplica."""
-        super().send_state(sorted(key) if isinstance(key, set) else key)
+        return [row(left, right), row(encode, interpolate)]
 
 
 class _LatentMap:
@@ -262,7 +220,7 @@ class _LatentMap:
         height, width = pixels.shape
         picture = Image.frombytes("P", (width, height), pixels.tobytes())
         picture.putpalette(self._palette)
-        return _png_bytes(picture)
+        return png_bytes(picture)
 
     def _pixel(self, z: list[float]) -> tuple[int, int]:
         """(linha, coluna) do marcador; com um só latente, a linha é a do meio."""
@@ -343,10 +301,10 @@ def _paint(pixels: np.ndarray, marker: np.ndarray, row: int, column: int) -> Non
     pixels[rows[inside], columns[inside]] = values[inside]
 
 
-def _latent_sliders(model: VAE, activity: list[float]) -> dict[str, _ExactSlider]:
+def _latent_sliders(model: VAE, activity: list[float]) -> dict[str, ExactSlider]:
     means, spreads = model.prior.mean.tolist(), (0.5 * model.prior.log_var).exp().tolist()
     return {
-        f"z{dim}": _ExactSlider(
+        f"z{dim}": ExactSlider(
             value=mean,
             min=mean - 3 * spread,
             max=mean + 3 * spread,
@@ -415,34 +373,13 @@ def _picture_layout(image_shape: tuple[int, int]) -> Layout:
     return Layout(width=f"{width}px", height=f"{height}px", flex="0 0 auto")
 
 
-def _text(html: str) -> widgets.HTML:
-    text = widgets.HTML(html)
-    text.add_class("vae-text")
-    return text
-
-
-def _row(*children: widgets.Widget) -> widgets.HBox:
-    return widgets.HBox(children, layout=Layout(grid_gap="8px 16px", flex_flow="row wrap"))
-
-
 def _column(*children: widgets.Widget) -> widgets.VBox:
     return widgets.VBox(children)
 
 
-def _group(title: str, *children: widgets.Widget) -> widgets.VBox:
-    row = widgets.HBox(children, layout=Layout(grid_gap="6px"))
-    return widgets.VBox([_text(f"<b>{title}</b>"), row], layout=Layout(margin="6px 0 0 0"))
-
-
 def _grey_png(pixels: Tensor, image_shape: tuple[int, int]) -> bytes:
     """uint8 [D] → PNG em cinza, um ponto por pixel."""
-    return _png_bytes(Image.fromarray(pixels.reshape(image_shape).cpu().numpy()))
-
-
-def _png_bytes(picture: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+    return png_bytes(Image.fromarray(pixels.reshape(image_shape).cpu().numpy()))
 
 
 def _pixels(png_bytes: bytes, mode: str) -> np.ndarray:

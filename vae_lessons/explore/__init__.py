@@ -1,0 +1,5 @@
+"""Exploradores interativos: os controles obedecem ao mouse, ao teclado e ao código, e a figura acompanha."""
+
+from vae_lessons.explore.latent import LatentExplorer, explore_latent, slerp
+
+__all__ = ["LatentExplorer", "explore_latent", "slerp"]

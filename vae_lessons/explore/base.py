@@ -1,0 +1,101 @@
+"""O que todos os exploradores têm em comum: o protocolo, os controles deslizantes exatos e a disposição na tela."""
+
+import base64
+import io
+import math
+
+import ipywidgets as widgets
+from ipywidgets import Layout
+from PIL import Image
+
+ROUNDING = 1e-6  # diferença entre dois valores de um controle que não conta como movimento
+
+# O tamanho vem do Layout; a Layout não tem `image-rendering`, e sem ele o navegador borra os pixels.
+_STYLE_SHEET = """<style>
+.vae-explorer .vae-pixels {image-rendering: pixelated; object-fit: contain; border: 1px solid #888;}
+.vae-explorer .vae-text {line-height: 1.35;}
+.vae-explorer .vae-text .widget-html-content {line-height: 1.35; white-space: normal;}
+</style>"""
+
+
+class Explorer(widgets.VBox):
+    """Controles e uma figura que os acompanha.
+
+    controls: dicionário nome → ipywidget. Atribuir `.value` no código (ou chamar `.click()`) equivale a mexer na tela.
+    picture: ipywidgets.Image, um PNG, redesenhado a cada movimento.
+    Quem herda cria os dois e depois chama `super().__init__` com o que vai na tela, de cima para baixo.
+    """
+
+    controls: dict[str, widgets.Widget]
+    picture: widgets.Image
+
+    def __init__(self, *children: widgets.Widget):
+        super().__init__([widgets.HTML(_STYLE_SHEET), *children])
+        self.add_class("vae-explorer")
+
+    def _repr_mimebundle_(self, **kwargs) -> dict:
+        """O widget e, para onde não há kernel (GitHub, nbviewer, caderno só aberto), a figura estática."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        return {**bundle, "image/png": base64.b64encode(self.static_png()).decode("ascii")}
+
+    def static_png(self) -> bytes:
+        """O que se vê, como está agora, num só PNG."""
+        return self.picture.value
+
+
+class ExactSlider(widgets.FloatSlider):
+    """Um FloatSlider que fica no valor que o código lhe dá.
+
+    No navegador o FloatSlider só conhece os valores min + k·step: arredonda qualquer outro e manda o arredondado de
+    volta ao kernel, e o z codificado deixaria de ser a média da posterior. Aqui `min` desce, menos de um passo, até
+    que o valor seja um desses.
+    """
+
+    def __init__(self, **kwargs):
+        self._range = kwargs["min"], kwargs["max"]
+        super().__init__(**kwargs)
+
+    def place(self, value: float) -> None:
+        """Vai a `value`; se estiver fora da faixa, ela se alarga em vez de cortá-lo."""
+        low, high = self._range
+        with self.hold_sync():
+            self.min, self.max = min(low, math.floor(value)), max(high, math.ceil(value))
+            self.value = value
+
+    def notify_change(self, change) -> None:
+        with self.hold_sync():  # min e value seguem juntos: separados, o navegador arredondaria entre um e outro
+            if change["name"] == "value":
+                steps = (self.value - self.min) / self.step
+                if abs(steps - round(steps)) * self.step > ROUNDING:
+                    low = min(self._range[0], math.floor(self.value))
+                    self.min = self.value - math.ceil((self.value - low) / self.step) * self.step
+            super().notify_change(change)
+
+    def send_state(self, key=None) -> None:
+        """Em ordem alfabética, max e min antes de value: é nessa ordem que o navegador os aplica."""
+        super().send_state(sorted(key) if isinstance(key, set) else key)
+
+
+def text(html: str) -> widgets.HTML:
+    """Um parágrafo com a entrelinha do texto, e não a dos controles."""
+    paragraph = widgets.HTML(html)
+    paragraph.add_class("vae-text")
+    return paragraph
+
+
+def row(*children: widgets.Widget) -> widgets.HBox:
+    """Lado a lado; o que não couber passa para a linha de baixo."""
+    return widgets.HBox(children, layout=Layout(grid_gap="8px 16px", flex_flow="row wrap"))
+
+
+def group(title: str, *children: widgets.Widget) -> widgets.VBox:
+    """Um título em negrito e, embaixo, os controles lado a lado."""
+    inside = widgets.HBox(children, layout=Layout(grid_gap="6px"))
+    return widgets.VBox([text(f"<b>{title}</b>"), inside], layout=Layout(margin="6px 0 0 0"))
+
+
+def png_bytes(picture: Image.Image) -> bytes:
+    """PNG comprimido às pressas: o caminho até o navegador é curto."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
