@@ -1,40 +1,221 @@
-"""Estimadores do gradiente de E_q[f(z)] em relação aos parâmetros de q. São intercambiáveis.
+"""Estimadores do gradiente de E_q[f(z)] em relação aos parâmetros φ de q. São intercambiáveis.
 
-Cada um devolve o valor estimado de E_q[f(z)] e um substituto (*surrogate*): um escalar por exemplo cujo gradiente,
-obtido por retropropagação, é a estimativa do gradiente da esperança.
+Cada um é chamado com (f, q, n_samples) e devolve o valor estimado de E_q[f(z)] e um substituto (*surrogate*): um
+escalar por exemplo cujo gradiente, obtido por retropropagação, é a estimativa do gradiente da esperança.
+
+f leva z [..., Z] a [...]. q é uma NamedTuple de parâmetros, como Normal(mean, log_var), com `log_prob` (um valor por
+dimensão) e `sample` ou `rsample`. O que f tiver de parâmetros próprios (o decodificador, na ELBO) recebe o gradiente
+dele, que passa por dentro de f, qualquer que seja o estimador.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from vae_lessons.distributions import Normal
 
+Distribution = TypeVar("Distribution")
+Baseline = None | str | float | Tensor | Callable[[Distribution], Tensor]
+
 
 class Estimate(NamedTuple):
-    """value [B]: estimativa de E_q[f(z)] por exemplo · surrogate [B]: ∇surrogate estima ∇E_q[f(z)]."""
+    """value [B]: estimativa de E_q[f(z)] por exemplo · surrogate [B]: vale o mesmo, e ∇surrogate estima ∇E_q[f(z)]."""
 
     value: Tensor
     surrogate: Tensor
 
 
-def pathwise(f: Callable[[Tensor], Tensor], q: Normal, n_samples: int = 1) -> Estimate:
+def pathwise(f: Callable[[Tensor], Tensor], q: Distribution, n_samples: int = 1) -> Estimate:
     """Gradiente pelo caminho (truque de reparametrização; Kingma e Welling, 2014; Rezende et al., 2014).
 
-    f: [..., Z] → [...], diferenciável · q: Normal com parâmetros [B, Z] · n_samples: L ≥ 1 amostras por exemplo,
-    cuja média é devolvida. Levanta ValueError se n_samples < 1 e TypeError se q não souber `rsample`.
+    z = g(ε, φ), e ∇E_q[f(z)] = E_ε[∇f(g(ε, φ))].
+    f: [..., Z] → [...], diferenciável · q: distribuição com parâmetros [B, Z] · n_samples: L ≥ 1 amostras por exemplo,
+    cuja média é devolvida. Levanta TypeError se q não souber `rsample` e ValueError se n_samples < 1 ou se f(z) não
+    tiver a forma [...].
     """
-    if n_samples < 1:
-        raise ValueError(
-            f"n_samples deve ser ao menos 1 (o número L de amostras de Monte Carlo), mas veio {n_samples}."
-        )
     if not hasattr(q, "rsample"):
         raise TypeError(
             f"pathwise precisa de uma distribuição reparametrizável, e {type(q).__name__} não tem `rsample`: "
-            "não há z = g(ε, φ) diferenciável por onde o gradiente passe."
+            "não há z = g(ε, φ) diferenciável por onde o gradiente passe. Use score_function."
         )
-    noise = torch.randn((n_samples, *q.mean.shape), dtype=q.mean.dtype, device=q.mean.device)
-    value = f(q.rsample(noise)).mean(0)
+    z = _copies(q, n_samples, "n_samples").rsample()
+    value = _evaluate(f, z).mean(0)
     return Estimate(value, value)
+
+
+def score_function(
+    f: Callable[[Tensor], Tensor],
+    q: Distribution,
+    n_samples: int = 1,
+    *,
+    baseline: Baseline = None,
+) -> Estimate:
+    """Gradiente pela função escore, ou REINFORCE (Williams, 1992): ∇E_q[f(z)] = E_q[(f(z) − b) ∇log q(z)].
+
+    Só avalia f, sem derivá-la em z: serve para f com degraus e para q discreta. Como E_q[∇log q] = 0, b não muda a
+    esperança do gradiente, desde que não dependa do mesmo z; muda a variância.
+    f: [..., Z] → [...] · q: distribuição com parâmetros [B, Z] · n_samples: L ≥ 1 amostras por exemplo ·
+    baseline: b, que não recebe gradiente daqui.
+        None               nada é subtraído
+        "leave_one_out"    de cada amostra, a média de f nas outras L − 1; pede L ≥ 2 (Mnih e Rezende, 2016, para a
+                           forma geral; Kool et al., 2019)
+        número ou Tensor   uma constante, ou um valor por exemplo [B]
+        uma função         q → número ou Tensor, como acima: uma rede, ou `lambda q: f(q.mean)`
+    O substituto é a média sobre as L amostras de f(z) + (f(z) − b) (log q(z) − log q(z)), em que só o primeiro log q
+    é derivado: vale o mesmo que `value`, e o gradiente de q é o da fórmula.
+    Levanta ValueError se n_samples < 1, se f(z) não tiver a forma [...] ou se b não puder ser um valor por exemplo, e
+    TypeError se b for de outro tipo.
+    """
+    z = _copies(q, n_samples, "n_samples").sample().detach()
+    values = _evaluate(f, z)
+    advantages = (values - _baseline(baseline, q, values)).detach()
+    log_q = q.log_prob(z).sum(-1)
+    surrogate = values + advantages * (log_q - log_q.detach())
+    return Estimate(values.mean(0), surrogate.mean(0))
+
+
+def exact(f: Callable[[Tensor], Tensor], q: Normal, n_samples: int = 1) -> Estimate:
+    """E_q[f(z)] e o gradiente dela sem sorteio, para uma Normal de uma dimensão (Z = 1), por quadratura em ε.
+
+    Regra do trapézio em 201 pontos de ε ∈ [−10, 10], com z = μ + σε. Para f suave o erro cai mais depressa que
+    qualquer potência do passo: em float64, 1e-10 ou menos, mesmo para sen(ωz) com ωσ = 50. Para f com quinas, ~1e-3.
+    f: [..., 1] → [...], diferenciável, chamada com z [201, B, 1] · n_samples: aceito para que os estimadores sejam
+    intercambiáveis, e sem efeito, porque não há amostras.
+    Levanta TypeError se q não for Normal e ValueError se Z > 1 ou se f(z) não tiver a forma [...].
+    """
+    if not isinstance(q, Normal):
+        raise TypeError(f"exact integra uma Normal de uma dimensão por quadratura, mas q é {type(q).__name__}.")
+    if q.mean.shape[-1] != 1:
+        raise ValueError(
+            f"exact integra uma Normal de uma dimensão (Z = 1), mas q tem parâmetros {tuple(q.mean.shape)}, ou seja, "
+            f"Z = {q.mean.shape[-1]}. Com mais dimensões, estime com pathwise ou score_function."
+        )
+    noise = torch.linspace(-10, 10, 201, dtype=torch.float64)[:, None, None]
+    weights = torch.softmax(-0.5 * noise.square(), dim=0)
+    noise, weights = noise.to(q.mean), weights.to(q.mean)
+    value = (weights.squeeze(-1) * _evaluate(f, q.rsample(noise))).sum(0)
+    return Estimate(value, value)
+
+
+class GradientMoments(NamedTuple, Generic[Distribution]):
+    """Momentos de um gradiente aleatório. Cada campo tem a estrutura de q: em `variance.log_var` [B, Z] está a
+    variância do gradiente em relação a log σ².
+
+    mean ± standard_error: média e o erro-padrão dela · variance ± variance_standard_error: variância de *um* gradiente
+    e o erro-padrão da estimativa dela.
+    """
+
+    mean: Distribution
+    variance: Distribution
+    standard_error: Distribution
+    variance_standard_error: Distribution
+
+
+def gradient_moments(
+    estimator: Callable[[Callable[[Tensor], Tensor], Distribution], Estimate],
+    f: Callable[[Tensor], Tensor],
+    q: Distribution,
+    *,
+    repeats: int,
+    chunk: int = 131072,
+) -> GradientMoments[Distribution]:
+    """Média e variância do gradiente de E_q[f(z)] em `repeats` sorteios, por exemplo e por parâmetro de q.
+
+    estimator: um dos deste módulo, com opções fixadas por functools.partial · f: [..., B, Z] → [..., B] ·
+    q: distribuição com parâmetros [B, Z], dos quais só o valor é usado · repeats: R ≥ 2 · chunk: quantos pares
+    (repetição, exemplo) são avaliados de uma vez; limita a memória e não muda o resultado além do sorteio. A memória
+    restante é a dos R gradientes.
+    Para uma Normal, os gradientes são em μ e log σ². Como log σ² = 2 log σ, ∂/∂σ = (2/σ) ∂/∂(log σ²): a média se
+    multiplica por 2/σ e a variância por 4/σ².
+    Levanta ValueError se repeats < 2, se chunk < 1 ou se nenhum gradiente chegar a q.
+    """
+    if repeats < 2:
+        raise ValueError(f"repeats deve ser ao menos 2, para que haja variância, mas veio {repeats}.")
+    if chunk < 1:
+        raise ValueError(f"chunk deve ser ao menos 1 (quantos exemplos avaliar de uma vez), mas veio {chunk}.")
+    at_once = max(1, chunk // max(1, q[0].shape[:-1].numel()))
+    gradients = [
+        _independent_gradients(estimator, f, q, min(at_once, repeats - start)) for start in range(0, repeats, at_once)
+    ]
+    moments = [_moments(torch.cat(parts)) for parts in zip(*gradients, strict=True)]
+    return GradientMoments(*(type(q)(*fields) for fields in zip(*moments, strict=True)))
+
+
+def _independent_gradients(estimator, f, q: Distribution, n: int) -> tuple[Tensor, ...]:
+    """n gradientes independentes, de uma só vez: um por cópia de q, cada um [n, B, Z]."""
+    leaves = type(q)(*(parameter.detach().clone().requires_grad_() for parameter in _copies(q, n, "repeats")))
+    surrogate = estimator(f, leaves).surrogate
+    if not surrogate.requires_grad:
+        raise ValueError(
+            "Nenhum gradiente chega aos parâmetros de q: f corta o caminho (uma comparação, um arredondamento, um "
+            ".detach()?). Use uma f diferenciável ou score_function, que não deriva f em z."
+        )
+    return torch.autograd.grad(surrogate.sum(), leaves, materialize_grads=True)
+
+
+def _moments(samples: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Média, variância e os erros-padrão das duas, sobre a primeira dimensão: [R, B, Z] → quatro [B, Z]."""
+    n = len(samples)
+    mean, variance = samples.mean(0), samples.var(0)
+    fourth = (samples - mean).pow(4).mean(0)
+    return mean, variance, (variance / n).sqrt(), ((fourth - variance.square()).clamp(min=0) / n).sqrt()
+
+
+def _copies(q: Distribution, n: int, name: str) -> Distribution:
+    """n cópias de q numa dimensão nova à frente das outras: parâmetros [B, Z] → [n, B, Z], sem copiar memória."""
+    if n < 1:
+        raise ValueError(f"{name} deve ser ao menos 1 (o número de amostras de Monte Carlo), mas veio {n}.")
+    if not isinstance(q, tuple):
+        raise TypeError(
+            f"q deve ser uma NamedTuple de parâmetros, como Normal(mean, log_var), mas veio {type(q).__name__}."
+        )
+    return type(q)(*(parameter.expand(n, *parameter.shape) for parameter in q))
+
+
+def _evaluate(f: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
+    """f(z), com a certeza de que há um valor por amostra e exemplo: z [L, B, Z] → [L, B]."""
+    values = f(z)
+    if not isinstance(values, Tensor) or values.shape != z.shape[:-1]:
+        came = f"a forma {tuple(values.shape)}" if isinstance(values, Tensor) else type(values).__name__
+        raise ValueError(
+            f"f deve levar z [..., Z] a [...]: de z {tuple(z.shape)} esperava-se a forma {tuple(z.shape[:-1])}, mas "
+            f"veio {came}. Some só sobre a última dimensão, com .sum(-1), e deixe as outras."
+        )
+    return values
+
+
+def _baseline(baseline: Baseline, q: Distribution, values: Tensor) -> Tensor | float:
+    """O b de cada amostra: um número, ou um tensor que se estende, exemplo a exemplo, a values [L, B]."""
+    if baseline is None:
+        return 0.0
+    if isinstance(baseline, str):
+        return _leave_one_out(baseline, values)
+    b = baseline(q) if callable(baseline) else baseline
+    if isinstance(b, int | float):
+        return b
+    if not isinstance(b, Tensor):
+        raise TypeError(
+            'baseline deve ser None, "leave_one_out", um número, um Tensor [B] ou uma função de q que devolva um '
+            f"desses dois, mas veio {type(b).__name__}."
+        )
+    batch = values.shape[1:]
+    if b.shape != batch[max(0, len(batch) - b.ndim) :]:
+        raise ValueError(
+            f"baseline deve ser um escalar ou um valor por exemplo, de forma {tuple(batch)}, mas tem forma "
+            f"{tuple(b.shape)}. Se vier de uma rede com uma saída, tire a última dimensão com .squeeze(-1)."
+        )
+    return b
+
+
+def _leave_one_out(name: str, values: Tensor) -> Tensor:
+    """A média das outras amostras: b_l = Σ_{m≠l} f_m / (L − 1), [L, B]."""
+    if name != "leave_one_out":
+        raise ValueError(f'baseline desconhecida: {name!r}. A única que tem nome é "leave_one_out".')
+    n_samples = len(values)
+    if n_samples < 2:
+        raise ValueError(
+            f'"leave_one_out" tira de cada amostra a média das outras: peça n_samples ≥ 2, e não {n_samples}.'
+        )
+    return (values.sum(0) - values) / (n_samples - 1)

@@ -1,5 +1,6 @@
 """A ELBO e seus parentes: um valor por exemplo, em nats. Ninguém aqui tira média sobre os exemplos."""
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -60,6 +61,18 @@ def log_importance_weights(model: VAE, x: Tensor, k: int) -> Tensor:
     noise = torch.randn((k, *q.mean.shape), dtype=q.mean.dtype, device=q.mean.device)
     z = q.rsample(noise)
     return log_likelihood_given_z(model, x, z) + model.prior.log_prob(z).sum(-1) - q.log_prob(z).sum(-1)
+
+
+def iwae_bound(model: VAE, x: Tensor, k: int) -> Tensor:
+    """L_k = log (1/k) Σ_l w_l, com w_l = p(x, z_l) / q(z_l|x) e z_l ~ q(z|x): x [B, D] → [B], em nats.
+
+    Estima um limite inferior de log p(x) que vale a ELBO com k = 1 e só cresce com k (Burda et al., 2016, eq. 8).
+    Levanta ValueError se k < 1 ou se x não for [B, D], e TypeError se x não for ponto flutuante.
+    """
+    _require_matrix(x)
+    if k < 1:
+        raise ValueError(f"k deve ser ao menos 1 (quantas amostras de z por exemplo), mas veio {k}.")
+    return log_importance_weights(model, x, k).logsumexp(0) - math.log(k)
 
 
 def _apply_free_bits(kl_per_dim: Tensor, free_bits: float) -> Tensor:
