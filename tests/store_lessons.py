@@ -8,7 +8,6 @@ Se uma célula falhar, a lição fica como estava no disco.
 """
 
 import copy
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +19,7 @@ from nbformat import NotebookNode
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 
-_WIDGETS = "application/vnd.jupyter.widget-state+json"
+_WIDGET = "application/vnd.jupyter.widget-view+json"
 _METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python", "pygments_lexer": "ipython3"},
@@ -41,7 +40,7 @@ def execute(notebook: NotebookNode, *, on_cell: Callable[[int], None] = lambda i
         timeout=None,
         resources={"metadata": {"path": str(NOTEBOOKS)}},
         record_timing=False,
-        store_widget_state=True,
+        store_widget_state=False,
         on_cell_execute=lambda cell, cell_index: on_cell(cell_index),
     ).execute()
     return executed
@@ -49,14 +48,15 @@ def execute(notebook: NotebookNode, *, on_cell: Callable[[int], None] = lambda i
 
 def tidy(notebook: NotebookNode) -> NotebookNode:
     """Uma cópia só com o que o leitor vê: executar e arrumar de novo dá o mesmo arquivo, salvo o que for sorteado."""
-    notebook = _rename_widgets(copy.deepcopy(notebook))
-    widgets = notebook.metadata.get("widgets")
-    notebook.metadata = nbformat.from_dict(_METADATA | ({"widgets": widgets} if widgets else {}))
+    notebook = copy.deepcopy(notebook)
+    notebook.metadata = nbformat.from_dict(_METADATA)
     for cell in notebook.cells:
         for key in _VOLATILE_CELL_METADATA:
             cell.metadata.pop(key, None)
         if cell.cell_type == "code":
             cell.outputs = _join_streams(cell.outputs)
+            for output in cell.outputs:
+                output.get("data", {}).pop(_WIDGET, None)  # num kernel novo seria «model not found»; fica a figura
     return notebook
 
 
@@ -84,15 +84,6 @@ def _join_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
         if output.output_type == "stream":
             output.text = as_terminal(output.text)
     return joined
-
-
-def _rename_widgets(notebook: NotebookNode) -> NotebookNode:
-    """Numera os widgets na ordem em que foram criados, no lugar dos identificadores sorteados a cada execução."""
-    models = notebook.metadata.get("widgets", {}).get(_WIDGETS, {}).get("state", {})
-    text = json.dumps(notebook, ensure_ascii=False)
-    for index, model_id in enumerate(models):
-        text = text.replace(model_id, f"{index:032x}")
-    return nbformat.reads(text, as_version=4)
 
 
 def store(path: Path) -> None:

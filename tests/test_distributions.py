@@ -257,3 +257,10 @@ def test_kl_without_closed_form_is_refused():
     q = Normal(torch.zeros(2), torch.zeros(2))
     with pytest.raises(TypeError, match="de Normal para Bernoulli"):
         kl_divergence(q, Bernoulli(torch.zeros(2)))
+
+
+@pytest.mark.parametrize("logit", [-200.0, -90.0, 90.0, 200.0])
+def test_continuous_bernoulli_mean_has_a_finite_gradient_at_extreme_logits(logit):
+    logits = torch.tensor([logit], requires_grad=True)
+    (gradient,) = torch.autograd.grad(ContinuousBernoulli(logits).mean.sum(), logits)
+    assert gradient.isfinite().all()

@@ -221,3 +221,8 @@ def test_a_variance_over_examples_needs_two_of_them(vae_with_collapsed_units):
     model, x, _ = vae_with_collapsed_units
     with pytest.raises(ValueError, match="ao menos dois"):
         active_units(model, x[:1])
+
+
+def test_active_units_of_a_single_image_without_batch_is_refused():
+    with pytest.raises(ValueError, match=r"\[B, D\] com ao menos dois exemplos"):
+        active_units(mlp_vae(4, 1, (3,)), torch.rand(4))

@@ -30,4 +30,3 @@ def test_a_missing_or_old_dependency_is_named_with_what_to_do(monkeypatch, insta
 def test_a_local_build_such_as_cpu_satisfies_the_bound(monkeypatch):
     monkeypatch.setattr(installation, "_installed", lambda name: "99.0.0+cpu")
     assert installation.problems() == []
-

@@ -300,3 +300,21 @@ def test_vae_refuses_bad_arguments(arguments, message):
 def test_mlp_vae_refuses_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         mlp_vae(**({"data_dim": D, "latent_dim": Z} | arguments))
+
+
+@pytest.mark.parametrize("width", [1, 3, 6])
+def test_encoder_of_the_wrong_width_says_what_it_returned(width):
+    model = VAE(nn.Linear(4, width), nn.Linear(1, 4), latent_dim=1)
+    with pytest.raises(ValueError, match=rf"deve devolver \[\.\.\., 2\].*\(2, {width}\)"):
+        model.encode(torch.rand(2, 4))
+
+
+def test_pixels_of_another_precision_say_how_to_convert():
+    model = VAE(nn.Linear(4, 2), nn.Linear(1, 4), latent_dim=1)
+    with pytest.raises(TypeError, match=r"float64.*float32.*x\.float\(\)"):
+        model.encode(torch.rand(2, 4, dtype=torch.float64))
+
+
+def test_a_negative_number_of_samples_is_refused():
+    with pytest.raises(ValueError, match="ao menos 1, mas veio -1"):
+        mlp_vae(4, 1, (3,)).sample(-1)

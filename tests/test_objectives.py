@@ -365,3 +365,10 @@ def test_check_catches_the_bug(inject, check, monkeypatch, linear_gaussian, one_
     inject(monkeypatch)
     with pytest.raises(AssertionError):
         check(linear_gaussian=linear_gaussian, one_latent_bernoulli=one_latent_bernoulli)
+
+
+@pytest.mark.parametrize("width", [1, 3])
+def test_decoder_of_the_wrong_width_is_refused_instead_of_broadcast(width):
+    model = VAE(nn.Linear(4, 2), nn.Linear(1, width), latent_dim=1)
+    with pytest.raises(ValueError, match=rf"devolve {width} pixels por imagem, e as imagens têm 4"):
+        elbo(model, torch.rand(2, 4))

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from vae_lessons import training
 from vae_lessons.data import binarize, load
-from vae_lessons.models import mlp_vae
+from vae_lessons.models import VAE, mlp_vae
 from vae_lessons.objectives import ElboTerms, elbo
 from vae_lessons.training import History, TrainConfig, beta_at, choose_device, fit
 
@@ -811,15 +811,20 @@ def test_repr_of_history():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"epochs": 0}, "epochs deve ser ao menos 1"),
-        ({"batch_size": 0}, "batch_size deve ser ao menos 1"),
+        ({"epochs": 0}, "epochs deve ser um inteiro maior ou igual a 1, mas veio 0"),
+        ({"epochs": 1.5}, "epochs deve ser um inteiro"),
+        ({"batch_size": 0}, "batch_size deve ser um inteiro maior ou igual a 1"),
+        ({"batch_size": "128"}, "batch_size deve ser um inteiro"),
+        ({"seed": None}, "seed deve ser um inteiro"),
+        ({"beta": float("nan")}, "beta .* ≥ 0"),
+        ({"lr": "1e-3"}, "lr .* maior que zero"),
         ({"lr": 0.0}, "lr .* maior que zero"),
         ({"lr": float("nan")}, "lr .* maior que zero"),
         ({"optimizer": "lion"}, "'lion'.*'adam', 'adamw', 'rmsprop', 'sgd'"),
         ({"beta": -1.0}, "beta .* ≥ 0"),
-        ({"beta_warmup": -1}, "beta_warmup deve ficar entre 0"),
+        ({"beta_warmup": -1}, "beta_warmup deve ser um inteiro maior ou igual a 0"),
         ({"binarize": "sometimes"}, "'dynamic', 'static' ou 'none'.*'sometimes'"),
-        ({"patience": 0}, "patience deve ser ao menos 1"),
+        ({"patience": 0}, "patience deve ser um inteiro maior ou igual a 1"),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
@@ -842,3 +847,59 @@ def test_config_refuses_what_makes_no_sense(options, message):
 def test_fit_refuses_data_it_cannot_use(data, binarize_, error, message):
     with pytest.raises(error, match=message):
         quick_fit(small_vae(likelihood=lambda out: elbo), data, binarize=binarize_)
+
+
+# o que a revisão achou
+
+
+def test_interrupting_with_patience_keeps_the_weights_of_the_moment(digits):
+    model, calls = small_vae(), 0
+
+    def interrupted(model, x, *, beta):
+        nonlocal calls
+        calls += 1
+        if calls == 8:  # três passos por época: no meio da terceira
+            raise KeyboardInterrupt
+        return elbo(model, x, beta=beta)
+
+    history = quick_fit(model, digits, objective=interrupted, epochs=5, patience=1)
+    assert history.interrupted
+    assert history.best_epoch is None
+    reference = small_vae()
+    quick_fit(reference, digits, epochs=2)
+    assert not torch.equal(next(model.parameters()), next(reference.parameters()))
+
+
+def test_validation_leaves_running_statistics_and_modes_alone(digits, held_out):
+    def build():
+        torch.manual_seed(0)
+        encoder = nn.Sequential(nn.Linear(64, 16), nn.BatchNorm1d(16), nn.Dropout(0.5), nn.Linear(16, 4))
+        model = VAE(encoder, nn.Linear(2, 64), latent_dim=2)
+        model.encoder[2].eval()  # um dropout que alguém desligou de propósito
+        return model
+
+    alone, validated = build(), build()
+    quick_fit(alone, digits)
+    quick_fit(validated, digits, validation=held_out)
+    assert_same_weights(alone, validated)
+    assert (validated.training, validated.encoder[1].training, validated.encoder[2].training) == (True, True, False)
+
+
+@pytest.mark.parametrize("levels", [torch.uint8, torch.float32])
+def test_data_that_is_already_binary_needs_no_warning(digits, levels):
+    bits = binarize(digits, "static")
+    data = bits.mul(255).to(torch.uint8) if levels == torch.uint8 else bits
+    quick_fit(small_vae(), data, binarize="none")  # um aviso seria um erro: filterwarnings = error
+
+
+def test_history_keeps_beta_as_it_was_asked(digits):
+    assert quick_fit(small_vae(), digits, beta=0.1).beta == [0.1, 0.1]
+
+
+def test_training_on_the_cpu_does_not_reseed_other_devices(digits, monkeypatch):
+    seeded = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
+    quick_fit(small_vae(), digits)
+    before = len(seeded)  # os do small_vae, que usa torch.manual_seed
+    quick_fit(mlp_vae(64, 2, (16,)), digits)
+    assert len(seeded) == before

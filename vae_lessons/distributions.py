@@ -64,10 +64,10 @@ class ContinuousBernoulli(NamedTuple):
 
     @property
     def mean(self) -> Tensor:
-        """E[x] = 1 / (1 − e^(−logits)) − 1 / logits, que não é λ."""
+        """E[x] = λ / tanh(logits / 2) − 1 / logits, que não é λ."""
         safe, near_zero = self._away_from_zero()
         series = 0.5 + self.logits / 12 - self.logits.pow(3) / 720
-        return torch.where(near_zero, series, -1 / torch.expm1(-safe) - 1 / safe)
+        return torch.where(near_zero, series, torch.sigmoid(safe) / torch.tanh(0.5 * safe) - 1 / safe)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log-densidade por dimensão. Em tons de cinza é uma verossimilhança de fato; a BCE não é."""

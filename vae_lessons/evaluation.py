@@ -66,8 +66,10 @@ def _log_moments(model: VAE, x: Tensor, k: int, chunk: int) -> tuple[Tensor, Ten
 @torch.no_grad()
 def posterior_mean_variance(model: VAE, x: Tensor) -> Tensor:
     """Variância, sobre os exemplos, da média da posterior de cada dimensão: x [B, D] → [Z]. Zero é dimensão inativa."""
-    if len(x) < 2:
-        raise ValueError(f"Uma variância sobre os exemplos pede ao menos dois deles, mas x tem forma {tuple(x.shape)}.")
+    if x.ndim != 2 or len(x) < 2:
+        raise ValueError(
+            f"x deve ter forma [B, D] com ao menos dois exemplos, para que haja variância, mas veio {tuple(x.shape)}."
+        )
     return model.encode(x).mean.var(dim=0)
 
 

@@ -1,6 +1,7 @@
 """O VAE: um codificador, um decodificador e a prior. Codificar e decodificar devolvem distribuições, nunca amostras."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 import torch
@@ -72,14 +73,20 @@ class VAE(nn.Module):
                 "Passe antes por binarize(x, ...)."
             )
         _require_last_dim("O codificador", x, self.data_dim, "D, pixels")
+        weight = next(self.encoder.parameters(), x)
+        if x.dtype != weight.dtype:
+            raise TypeError(
+                f"Os pixels são {x.dtype} e o codificador é {weight.dtype}. Converta um deles: x.float(), por exemplo, "
+                "ou model.double()."
+            )
         output = self.encoder(x)
-        mean, log_var = output if isinstance(output, tuple | list) else output.chunk(2, dim=-1)
-        if mean.shape[-1] != self.latent_dim or log_var.shape[-1] != self.latent_dim:
+        parts = tuple(output) if isinstance(output, tuple | list) else output.chunk(2, dim=-1)
+        if [part.shape[-1] for part in parts] != [self.latent_dim] * 2:
             raise ValueError(
                 f"O codificador deve devolver [..., {2 * self.latent_dim}] ou um par de [..., {self.latent_dim}] "
-                f"(latent_dim = {self.latent_dim}), mas mean ficou com {tuple(mean.shape)} e log_var com "
-                f"{tuple(log_var.shape)}."
+                f"(latent_dim = {self.latent_dim}), mas devolveu {_describe_shapes(output)}."
             )
+        mean, log_var = parts
         return Normal(mean, soft_bound(log_var))
 
     def decode(self, z: Tensor) -> Likelihood:
@@ -99,6 +106,8 @@ class VAE(nn.Module):
     @torch.no_grad()
     def sample(self, n: int, mean: bool = False, *, generator: torch.Generator | None = None) -> Tensor:
         """n imagens [n, D] com z ~ p(z): amostras de p(x|z) ou, com mean=True, a média de p(x|z), que não é amostra."""
+        if n < 1:
+            raise ValueError(f"n, o número de imagens a gerar, deve ser ao menos 1, mas veio {n}.")
         prior = Normal(self.prior.mean.expand(n, -1), self.prior.log_var.expand(n, -1))
         likelihood = self.decode(prior.sample(generator))
         return likelihood.mean if mean else likelihood.sample(generator)
@@ -145,6 +154,31 @@ def _mlp(sizes: Sequence[int], activation: type[nn.Module]) -> nn.Sequential:
     for n_in, n_out in pairwise(sizes):
         layers += [nn.Linear(n_in, n_out), activation()]
     return nn.Sequential(*layers[:-1])
+
+
+@contextlib.contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Dentro do bloco, sem gradiente e em modo de avaliação (dropout e afins parados)."""
+    with mode(model, training=False), torch.no_grad():
+        yield
+
+
+@contextlib.contextmanager
+def mode(model: nn.Module, *, training: bool) -> Iterator[None]:
+    """Modo de treino ou de avaliação dentro do bloco; ao sair, cada módulo volta ao modo que tinha."""
+    before = [(module, module.training) for module in model.modules()]
+    model.train(training)
+    try:
+        yield
+    finally:
+        for module, was_training in before:
+            module.training = was_training
+
+
+def _describe_shapes(output) -> str:
+    if isinstance(output, tuple | list):
+        return "uma sequência de " + " e ".join(str(tuple(part.shape)) for part in output)
+    return str(tuple(output.shape))
 
 
 def _require_last_dim(who: str, value: Tensor, expected: int | None, meaning: str) -> None:

@@ -52,7 +52,14 @@ def elbo(
 
 def log_likelihood_given_z(model: VAE, x: Tensor, z: Tensor) -> Tensor:
     """log p(x|z), somado sobre os pixels: x [B, D], z [..., B, Z] → [..., B]."""
-    return model.decode(z).log_prob(x).sum(-1)
+    likelihood = model.decode(z)
+    n_pixels = likelihood.mean.shape[-1]
+    if n_pixels != x.shape[-1]:
+        raise ValueError(
+            f"O decodificador devolve {n_pixels} pixels por imagem, e as imagens têm {x.shape[-1]}. A última camada "
+            f"dele deve ter D = {x.shape[-1]} saídas."
+        )
+    return likelihood.log_prob(x).sum(-1)
 
 
 def log_importance_weights(model: VAE, x: Tensor, k: int) -> Tensor:

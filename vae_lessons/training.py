@@ -13,6 +13,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields
+from numbers import Integral, Real
 from pathlib import Path
 
 import torch
@@ -20,7 +21,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from vae_lessons.data import Dataset, binarize
-from vae_lessons.models import VAE
+from vae_lessons.models import VAE, evaluating, mode
 from vae_lessons.objectives import ElboTerms, elbo
 
 _OPTIMIZERS = {
@@ -33,6 +34,11 @@ _FUSED = ("adam", "adamw", "sgd")
 _EVALUATION_BATCH = 4096
 _VALIDATION_SEED = 0
 _FLOPS_WORTH_A_SECOND_THREAD = 1e8
+
+
+def _require_integer(name: str, value, *, at_least: int) -> None:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < at_least:
+        raise ValueError(f"{name} deve ser um inteiro maior ou igual a {at_least}, mas veio {value!r}.")
 
 
 @dataclass(frozen=True)
@@ -59,25 +65,26 @@ class TrainConfig:
 
     def __post_init__(self):
         for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} deve ser ao menos 1, mas veio {getattr(self, name)}.")
-        if not self.lr > 0:
-            raise ValueError(f"lr (a taxa de aprendizado) deve ser maior que zero, mas veio {self.lr}.")
+            _require_integer(name, getattr(self, name), at_least=1)
+        _require_integer("beta_warmup", self.beta_warmup, at_least=0)
+        _require_integer("seed", self.seed, at_least=0)
+        if self.patience is not None:
+            _require_integer("patience", self.patience, at_least=1)
+        if not (isinstance(self.lr, Real) and 0 < self.lr < math.inf):
+            raise ValueError(f"lr (a taxa de aprendizado) deve ser um número maior que zero, mas veio {self.lr!r}.")
         if self.optimizer not in _OPTIMIZERS:
             raise ValueError(
                 f"Otimizador desconhecido: {self.optimizer!r}. Os que existem são: {', '.join(map(repr, _OPTIMIZERS))}."
             )
-        if self.beta < 0:
-            raise ValueError(f"beta (o peso da KL) deve ser ≥ 0, mas veio {self.beta}.")
-        if not 0 <= self.beta_warmup <= self.epochs:
+        if not (isinstance(self.beta, Real) and 0 <= self.beta < math.inf):
+            raise ValueError(f"beta (o peso da KL) deve ser um número ≥ 0, mas veio {self.beta!r}.")
+        if self.beta_warmup > self.epochs:
             raise ValueError(
                 f"beta_warmup deve ficar entre 0 e epochs = {self.epochs}, mas veio {self.beta_warmup}: com um "
                 "aquecimento mais longo que o treino, o peso da KL nunca chegaria a beta. Aumente epochs ou encurte-o."
             )
         if self.binarize not in ("dynamic", "static", "none"):
             raise ValueError(f"binarize deve ser 'dynamic', 'static' ou 'none', mas veio {self.binarize!r}.")
-        if self.patience is not None and self.patience < 1:
-            raise ValueError(f"patience deve ser ao menos 1 época, ou None para nunca parar, mas veio {self.patience}.")
 
 
 @dataclass
@@ -170,18 +177,21 @@ def fit(
     Levanta ValueError se os dados não servirem e FloatingPointError se a ELBO deixar de ser finita.
     """
     device = choose_device(config.device)
-    _warn_if_not_a_likelihood(model, config)
     x = _prepare(data, config, device)
+    _warn_if_not_a_likelihood(model, x, config)
     held_out = None if validation is None else _fix_bits(_prepare(validation, config, device), config)
     model.to(device)
     optimizer = _make_optimizer(model, config, device)
     history = History()
     best = None if config.patience is None else _BestWeights(config)
     bar = tqdm(total=config.epochs, disable=not progress, file=sys.stdout, unit="época", desc="Treino")
-    was_training = model.training
-    model.train()
     try:
-        with bar, _seeded(config.seed, device), _threads_for(model, config.batch_size, device):
+        with (
+            bar,
+            mode(model, training=True),
+            _seeded(config.seed, device),
+            _threads_for(model, config.batch_size, device),
+        ):
             for epoch in range(config.epochs):
                 started = time.perf_counter()
                 record = _run_epoch(model, x, epoch, config, optimizer, objective)
@@ -199,9 +209,7 @@ def fit(
         print(
             f"Treino interrompido: {len(history)} de {config.epochs} épocas completas. O modelo está pronto para uso."
         )
-    finally:
-        model.train(was_training)
-    if best is not None:
+    if best is not None and not history.interrupted:
         best.restore(model, history)
     return history
 
@@ -239,10 +247,11 @@ def _run_epoch(model, x: Tensor, epoch: int, config: TrainConfig, optimizer, obj
     sums = torch.empty(len(batches), 3, device=x.device)
     beta = torch.empty((), device=x.device)
     for i, rows in enumerate(batches):
-        beta.fill_(beta_at(epoch * len(batches) + i + 1, len(batches), config))
+        weight = beta_at(epoch * len(batches) + i + 1, len(batches), config)
+        beta.fill_(weight)
         terms = _train_step(model, _to_batch(x[rows], config), beta, optimizer, objective)
         sums[i] = _sums(terms)
-    return _per_example(sums, len(x)) | {"beta": beta.item()}
+    return _per_example(sums, len(x)) | {"beta": weight}
 
 
 def _train_step(model, batch: Tensor, beta: Tensor, optimizer, objective) -> ElboTerms:
@@ -254,10 +263,9 @@ def _train_step(model, batch: Tensor, beta: Tensor, optimizer, objective) -> Elb
     return terms
 
 
-@torch.no_grad()
 def _validate(model, x: Tensor, objective, device: torch.device) -> dict[str, float]:
     """As médias na validação, com o mesmo ruído em todas as épocas: a curva muda só quando o modelo muda."""
-    with _seeded(_VALIDATION_SEED, device):
+    with evaluating(model), _seeded(_VALIDATION_SEED, device):
         sums = torch.stack([_sums(objective(model, batch, beta=1.0)) for batch in x.split(_EVALUATION_BATCH)])
     return {f"val_{name}": value for name, value in _per_example(sums, len(x)).items()}
 
@@ -300,9 +308,10 @@ def _to_batch(rows: Tensor, config: TrainConfig) -> Tensor:
     return binarize(rows, "dynamic" if config.binarize == "dynamic" else "none")
 
 
-def _warn_if_not_a_likelihood(model, config: TrainConfig) -> None:
+def _warn_if_not_a_likelihood(model, x: Tensor, config: TrainConfig) -> None:
     likelihood = getattr(model, "likelihood", None)
-    if likelihood == "bernoulli" and config.binarize == "none":
+    is_grey = config.binarize == "none" and not ((x == 0) | (x == (255 if x.dtype == torch.uint8 else 1))).all()
+    if likelihood == "bernoulli" and is_grey:
         warnings.warn(
             "A Bernoulli só é uma verossimilhança para pixels 0 ou 1, e binarize='none' entrega tons de cinza: o que "
             "for impresso como ELBO não será um limite de log p(x). Use binarize='dynamic', ou "
@@ -326,11 +335,14 @@ def _make_optimizer(model, config: TrainConfig, device: torch.device) -> torch.o
 @contextlib.contextmanager
 def _seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Semente própria dentro do bloco; fora dele, o gerador global segue como se nada tivesse acontecido."""
-    on_cpu = device.type == "cpu"
-    kind = {} if on_cpu else {"device_type": device.type}
-    with torch.random.fork_rng(devices=[] if on_cpu else [device], **kind):
-        torch.manual_seed(seed)
-        yield
+    if device.type == "cpu":
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)  # só o da CPU: torch.manual_seed mudaria também o da GPU
+            yield
+    else:
+        with torch.random.fork_rng(devices=[device], device_type=device.type):
+            torch.manual_seed(seed)
+            yield
 
 
 @contextlib.contextmanager
@@ -364,8 +376,8 @@ class _BestWeights:
             return False
         watched = (history.val_elbo or history.elbo)[-1]
         if watched > self.elbo:
-            self.elbo, self.epoch = watched, epoch
             self.weights = {name: value.clone() for name, value in model.state_dict().items()}
+            self.elbo, self.epoch = watched, epoch
         return epoch - self.epoch >= self.config.patience
 
     def restore(self, model, history: History) -> None:
