@@ -280,9 +280,9 @@ def test_picture_without_a_compared_cell_is_caught():
 def test_streams_are_stored_as_a_terminal_would_show_them():
     assert as_terminal("  0%\r 50%\r100%\npronto\n") == "100%\npronto\n"
     assert as_terminal("longo\rab \n") == "ab go\n"
-    chunks = [new_output("stream", name=name, text=text) for name, text in (("stdout", "a"), ("stdout", "b\r"))]
+    first, second, last = (new_output("stream", name="stdout", text=text) for text in ("a", "b\r", "a"))
     picture = new_output("display_data", data={"text/plain": "figura"})
-    (cell,) = tidy(toy(new_code_cell(outputs=[*chunks, picture, *chunks[:1]]))).cells
+    (cell,) = tidy(toy(new_code_cell(outputs=[first, second, picture, last]))).cells
     assert [output.get("text", "figura") for output in cell.outputs] == ["ab", "figura", "a"]
 
 

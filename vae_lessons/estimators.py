@@ -40,7 +40,7 @@ def pathwise(f: Callable[[Tensor], Tensor], q: Distribution, n_samples: int = 1)
             f"pathwise precisa de uma distribuição reparametrizável, e {type(q).__name__} não tem `rsample`: "
             "não há z = g(ε, φ) diferenciável por onde o gradiente passe. Use score_function."
         )
-    z = _copies(q, n_samples, "n_samples").rsample()
+    z = _copies(q, n_samples).rsample()
     value = _evaluate(f, z).mean(0)
     return Estimate(value, value)
 
@@ -68,7 +68,7 @@ def score_function(
     Levanta ValueError se n_samples < 1, se f(z) não tiver a forma [...] ou se b não puder ser um valor por exemplo, e
     TypeError se b for de outro tipo.
     """
-    z = _copies(q, n_samples, "n_samples").sample().detach()
+    z = _copies(q, n_samples).sample().detach()
     values = _evaluate(f, z)
     advantages = (values - _baseline(baseline, q, values)).detach()
     log_q = q.log_prob(z).sum(-1)
@@ -92,10 +92,10 @@ def exact(f: Callable[[Tensor], Tensor], q: Normal, n_samples: int = 1) -> Estim
             f"exact integra uma Normal de uma dimensão (Z = 1), mas q tem parâmetros {tuple(q.mean.shape)}, ou seja, "
             f"Z = {q.mean.shape[-1]}. Com mais dimensões, estime com pathwise ou score_function."
         )
-    noise = torch.linspace(-10, 10, 201, dtype=torch.float64)[:, None, None]
-    weights = torch.softmax(-0.5 * noise.square(), dim=0)
-    noise, weights = noise.to(q.mean), weights.to(q.mean)
-    value = (weights.squeeze(-1) * _evaluate(f, q.rsample(noise))).sum(0)
+    noise = torch.linspace(-10, 10, 201, dtype=torch.float64)
+    weights = torch.softmax(-0.5 * noise.square(), dim=0).to(q.mean)
+    values = _evaluate(f, q.rsample(noise.to(q.mean).reshape(-1, *[1] * q.mean.ndim)))
+    value = torch.tensordot(weights, values, dims=1)
     return Estimate(value, value)
 
 
@@ -145,7 +145,7 @@ def gradient_moments(
 
 def _independent_gradients(estimator, f, q: Distribution, n: int) -> tuple[Tensor, ...]:
     """n gradientes independentes, de uma só vez: um por cópia de q, cada um [n, B, Z]."""
-    leaves = type(q)(*(parameter.detach().clone().requires_grad_() for parameter in _copies(q, n, "repeats")))
+    leaves = type(q)(*(parameter.detach().clone().requires_grad_() for parameter in _copies(q, n)))
     surrogate = estimator(f, leaves).surrogate
     if not surrogate.requires_grad:
         raise ValueError(
@@ -163,10 +163,10 @@ def _moments(samples: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return mean, variance, (variance / n).sqrt(), ((fourth - variance.square()).clamp(min=0) / n).sqrt()
 
 
-def _copies(q: Distribution, n: int, name: str) -> Distribution:
+def _copies(q: Distribution, n: int) -> Distribution:
     """n cópias de q numa dimensão nova à frente das outras: parâmetros [B, Z] → [n, B, Z], sem copiar memória."""
     if n < 1:
-        raise ValueError(f"{name} deve ser ao menos 1 (o número de amostras de Monte Carlo), mas veio {n}.")
+        raise ValueError(f"n_samples deve ser ao menos 1 (o número L de amostras de Monte Carlo), mas veio {n}.")
     if not isinstance(q, tuple):
         raise TypeError(
             f"q deve ser uma NamedTuple de parâmetros, como Normal(mean, log_var), mas veio {type(q).__name__}."
