@@ -43,12 +43,12 @@ class Explorer(widgets.VBox):
         return self.picture.value
 
 
-class ExactSlider(widgets.FloatSlider):
-    """Um FloatSlider que fica no valor que o código lhe dá.
+class _Exact:
+    """Um controle deslizante que fica no valor que o código lhe dá.
 
-    No navegador o FloatSlider só conhece os valores min + k·step: arredonda qualquer outro e manda o arredondado de
-    volta ao kernel, e o z codificado deixaria de ser a média da posterior. Aqui `min` desce, menos de um passo, até
-    que o valor seja um desses.
+    No navegador ele só conhece as posições min + k·step: arredonda qualquer outra e manda o valor arredondado de volta
+    ao kernel, e o z codificado deixaria de ser a média da posterior. Aqui `min` desce, menos de um passo, até que a
+    posição seja uma dessas.
     """
 
     def __init__(self, **kwargs):
@@ -57,23 +57,38 @@ class ExactSlider(widgets.FloatSlider):
 
     def place(self, value: float) -> None:
         """Vai a `value`; se estiver fora da faixa, ela se alarga em vez de cortá-lo."""
-        low, high = self._range
+        position, (low, high) = self._position(value), self._range
         with self.hold_sync():
-            self.min, self.max = min(low, math.floor(value)), max(high, math.ceil(value))
+            self.min, self.max = min(low, math.floor(position)), max(high, math.ceil(position))
             self.value = value
 
     def notify_change(self, change) -> None:
         with self.hold_sync():  # min e value seguem juntos: separados, o navegador arredondaria entre um e outro
             if change["name"] == "value":
-                steps = (self.value - self.min) / self.step
+                position = self._position(self.value)
+                steps = (position - self.min) / self.step
                 if abs(steps - round(steps)) * self.step > ROUNDING:
-                    low = min(self._range[0], math.floor(self.value))
-                    self.min = self.value - math.ceil((self.value - low) / self.step) * self.step
+                    low = min(self._range[0], math.floor(position))
+                    self.min = position - math.ceil((position - low) / self.step) * self.step
             super().notify_change(change)
 
     def send_state(self, key=None) -> None:
         """Em ordem alfabética, max e min antes de value: é nessa ordem que o navegador os aplica."""
         super().send_state(sorted(key) if isinstance(key, set) else key)
+
+
+class ExactSlider(_Exact, widgets.FloatSlider):
+    """Um FloatSlider em que a posição é o próprio valor."""
+
+    def _position(self, value: float) -> float:
+        return value
+
+
+class ExactLogSlider(_Exact, widgets.FloatLogSlider):
+    """Um FloatLogSlider: min, max e step são de log₁₀(value), que é a posição."""
+
+    def _position(self, value: float) -> float:
+        return math.log10(value)
 
 
 def text(html: str) -> widgets.HTML:

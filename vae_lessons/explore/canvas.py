@@ -1,0 +1,120 @@
+"""Uma figura do matplotlib servida como fundo, sobre a qual se pinta depressa o que muda.
+
+Redesenhar a figura custa dezenas de milissegundos; pintar curvas e textos sobre ela, em cores de paleta, uns três. Não
+há meios-tons nas bordas: a imagem tem o dobro dos pontos com que é mostrada, e é o navegador que as suaviza.
+"""
+
+import functools
+import io
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw, ImageFont
+
+from vae_lessons.explore.base import png_bytes
+from vae_lessons.plotting import png
+
+SCALE = 2  # pontos da imagem por pixel da tela
+_DPI = 100 * SCALE  # uma polegada da figura são 100 pixels da tela
+
+
+class Canvas:
+    """O fundo, desenhado uma vez, e os seus painéis: um por eixo de `fig`, na ordem.
+
+    colors: as cores, "#rrggbb", do que se vai pintar; cada uma ganha um lugar na paleta.
+    """
+
+    def __init__(self, fig: Figure, colors: list[str]):
+        background = Image.open(io.BytesIO(png(fig, dpi=_DPI))).convert("RGB")
+        self._background = background.quantize(256 - len(colors), dither=Image.Dither.NONE)
+        palette = self._background.getpalette()
+        self._index = {color: len(palette) // 3 + i for i, color in enumerate(colors)}
+        for color in colors:
+            palette += bytes.fromhex(color[1:])
+        self._background.putpalette(palette)
+        self._boxes = [ax.get_position() for ax in fig.axes]
+        self._limits = [(ax.get_xlim(), ax.get_ylim()) for ax in fig.axes]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(largura, altura) em pixels da tela."""
+        return self._background.width // SCALE, self._background.height // SCALE
+
+    def panel(self, number: int) -> "Panel":
+        """O painel `number`, ainda só com o fundo."""
+        box, (width, height) = self._boxes[number], self._background.size
+        corners = (box.x0 * width, (1 - box.y1) * height, box.x1 * width, (1 - box.y0) * height)
+        left, top, right, bottom = map(round, corners)
+        part = self._background.crop((left, top, right, bottom))
+        return Panel(part, (left, top), *self._limits[number], self._index)
+
+    def png(self, *panels: "Panel") -> bytes:
+        """O fundo com os painéis pintados."""
+        picture = self._background.copy()
+        for panel in panels:
+            picture.paste(panel.image, panel.corner)
+        return png_bytes(picture)
+
+
+class Panel:
+    """Um retângulo onde se pinta nas coordenadas do eixo; o que sai dele é cortado."""
+
+    def __init__(self, image: Image.Image, corner: tuple[int, int], xlim, ylim, index: dict[str, int]):
+        self.image, self.corner = image, corner
+        self._draw = ImageDraw.Draw(image)
+        self._xlim, self._ylim, self._index = xlim, ylim, index
+
+    def curve(self, x: np.ndarray, y: np.ndarray, color: str, *, width: float = 2, dashes: tuple = ()) -> None:
+        """A linha por (x, y) [N]. dashes: comprimentos, em pixels da tela, de traço, espaço, traço, espaço..."""
+        points = self._pixels(x, y)
+        for part in _dashed(points, dashes) if dashes else [points]:
+            self._draw.line(part.ravel().tolist(), self._index[color], round(width * SCALE))
+
+    def area(self, x: np.ndarray, y: np.ndarray, color: str) -> None:
+        """A região entre y = 0 e a curva (x, y) [N]."""
+        points = self._pixels(np.concatenate([x[:1], x, x[-1:]]), np.concatenate([[0.0], y, [0.0]]))
+        self._draw.polygon(points.ravel().tolist(), self._index[color])
+
+    def bar(self, left: float, right: float, bottom: float, top: float, color: str) -> None:
+        """Um retângulo cheio; nada, se left ≥ right."""
+        if left < right:
+            corners = self._pixels(np.array([left, right]), np.array([top, bottom]))
+            self._draw.rectangle(corners.ravel().round().tolist(), self._index[color])
+
+    def text(self, x: float, y: float, text: str, color: str, *, anchor: str = "ls", size=14, bold=False) -> None:
+        """`text` em (x, y). anchor: como no Pillow (l, m, r na horizontal; s é a linha de base, m o meio)."""
+        (point,) = self._pixels(np.array([x]), np.array([y])).tolist()
+        self._draw.text(point, text, self._index[color], _font(size, bold), anchor)
+
+    def _pixels(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Pontos do eixo → [N, 2] pontos da imagem, contados do canto de cima à esquerda."""
+        (left, right), (bottom, top) = self._xlim, self._ylim
+        across = (np.asarray(x) - left) / (right - left) * self.image.width
+        down = (top - np.asarray(y)) / (top - bottom) * self.image.height
+        return np.stack([across, down], axis=1)
+
+
+def number(value: float, decimals: int) -> str:
+    """Com vírgula decimal e o sinal de menos tipográfico."""
+    return f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "−").replace(".", ",")
+
+
+def _dashed(points: np.ndarray, dashes: tuple) -> list[np.ndarray]:
+    """Parte a linha [N, 2] em traços, seguindo o comprimento do arco."""
+    walked = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))])
+    ends = np.cumsum(np.array(dashes) * SCALE)
+    cuts = (np.arange(walked[-1] // ends[-1] + 1)[:, None] * ends[-1] + np.append(0.0, ends[:-1])).ravel()
+    tips = np.stack([np.interp(cuts, walked, column) for column in points.T], axis=1)
+    inside = np.searchsorted(walked, cuts)
+    return [
+        np.concatenate([tips[i : i + 1], points[inside[i] : inside[i + 1]], tips[i + 1 : i + 2]])
+        for i in range(0, len(cuts), 2)
+    ]
+
+
+@functools.cache
+def _font(size: int, bold: bool) -> ImageFont.FreeTypeFont:
+    """A fonte que o matplotlib traz consigo: a mesma do fundo, com as letras gregas, em qualquer computador."""
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/{name}", size * SCALE)
