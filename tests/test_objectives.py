@@ -1,6 +1,8 @@
 """A ELBO contra fórmulas fechadas e quadratura; e os defeitos de códigos públicos que estes testes têm de apanhar."""
 
 import math
+from functools import partial
+from itertools import pairwise
 
 import pytest
 import torch
@@ -9,9 +11,9 @@ from torch import nn
 
 from vae_lessons import objectives
 from vae_lessons.distributions import Normal, kl_divergence
-from vae_lessons.estimators import Estimate
+from vae_lessons.estimators import Estimate, exact, pathwise, score_function
 from vae_lessons.models import VAE, mlp_vae
-from vae_lessons.objectives import elbo, log_importance_weights, log_likelihood_given_z
+from vae_lessons.objectives import elbo, iwae_bound, log_importance_weights, log_likelihood_given_z
 
 REPEATS = 20_000
 
@@ -84,11 +86,23 @@ def check_accounts(one_latent_bernoulli, **_):
     assert (terms.kl >= 0).all()
 
 
+@torch.no_grad()
+def check_importance_weighted_bound(linear_gaussian, **_):
+    """E[e^(L_k)] = p(x) para todo k: é uma média de pesos, cada um com essa esperança. Só L_k fica abaixo."""
+    case = linear_gaussian(shift=0.4, log_scale=0.7, n=4)
+    torch.manual_seed(0)
+    for k in (1, 2, 8):
+        bounds = objectives.iwae_bound(case.model, case.x.repeat(REPEATS, 1), k).reshape(REPEATS, -1)
+        assert_mean_is((bounds - case.log_evidence).exp(), 1.0)
+        assert (bounds.mean(0) < case.log_evidence).all()
+
+
 CHECKS = {
     "linear_gaussian": check_linear_gaussian,
     "bernoulli": check_bernoulli,
     "train_eval": check_same_in_train_and_eval,
     "accounts": check_accounts,
+    "importance_weighted": check_importance_weighted_bound,
 }
 
 
@@ -252,10 +266,153 @@ def test_nothing_in_the_elbo_waits_for_the_device(likelihood):
     x = torch.empty(5, 12, device="meta")
     terms = elbo(model, x, beta=torch.empty((), device="meta"), n_samples=2, free_bits=0.1)
     terms.loss.mean().backward()
+    elbo(model, x, estimator=partial(score_function, baseline=lambda q: q.mean.sum(-1))).loss.mean().backward()
     assert log_importance_weights(model, x, 4).shape == (4, 5)
+    assert iwae_bound(model, x, 4).shape == (5,)
+
+
+# Os estimadores são intercambiáveis
+
+
+def gradient_of_the_loss(model, x, estimator):
+    """O gradiente da perda somada sobre os exemplos, em relação a todos os parâmetros, num só vetor."""
+    loss = elbo(model, x, estimator=estimator).loss.sum()
+    return torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(model.parameters()))])
+
+
+def level_of(model, x):
+    """Uma baseline b(q) razoável e que não depende de z: a log-verossimilhança com z na média de q."""
+    return lambda q: log_likelihood_given_z(model, x, q.mean)
+
+
+def test_quadrature_gives_the_elbo_of_a_one_dimensional_posterior(one_latent_bernoulli):
+    case = one_latent_bernoulli
+    terms = elbo(case.model, case.x, estimator=exact)
+    torch.testing.assert_close(terms.log_likelihood, case.expected_log_likelihood, rtol=0, atol=1e-10)
+    torch.testing.assert_close(terms.elbo + case.kl_to_posterior, case.log_evidence, rtol=0, atol=1e-10)
+
+
+def test_quadrature_gives_the_gradient_of_the_elbo(one_latent_bernoulli):
+    """Contra diferenças finitas, numa direção qualquer do espaço de todos os parâmetros."""
+    model, x, *_ = one_latent_bernoulli
+    torch.manual_seed(0)
+    gradient = gradient_of_the_loss(model, x, exact)
+    start = nn.utils.parameters_to_vector(model.parameters()).detach()
+    direction, step = torch.randn_like(start), 1e-5
+    losses = []
+    for shift in (step, -step, 0.0):  # o último desfaz a mudança
+        nn.utils.vector_to_parameters(start + shift * direction, model.parameters())
+        losses.append(elbo(model, x, estimator=exact).loss.sum().item())
+    assert (gradient @ direction).item() == pytest.approx((losses[0] - losses[1]) / (2 * step), rel=1e-7)
+
+
+@pytest.mark.parametrize("name", ["pathwise", "score_function", "constant", "function", "leave_one_out"])
+def test_every_estimator_gives_the_gradient_of_the_elbo_on_average(name, one_latent_bernoulli):
+    """No codificador e no decodificador, cada parâmetro a 4 erros-padrão do gradiente exato."""
+    model, x, *_ = one_latent_bernoulli
+    copies, n_groups = 100, 150
+    many = x.repeat(copies, 1)
+    estimator = {
+        "pathwise": pathwise,
+        "score_function": score_function,
+        "constant": partial(score_function, baseline=-4.0),
+        "function": partial(score_function, baseline=level_of(model, many)),
+        "leave_one_out": lambda f, q, _: score_function(f, q, 2, baseline="leave_one_out"),
+    }[name]
+    torch.manual_seed(0)
+    groups = torch.stack([gradient_of_the_loss(model, many, estimator) / copies for _ in range(n_groups)])
+    assert_mean_is(groups, gradient_of_the_loss(model, x, exact))
+
+
+def test_a_baseline_calms_the_encoder_and_pathwise_calms_it_more(one_latent_bernoulli):
+    model, x, *_ = one_latent_bernoulli
+    n_encoder = sum(parameter.numel() for parameter in model.encoder.parameters())
+    torch.manual_seed(0)
+    spread = {}
+    for name, estimator in {
+        "none": score_function,
+        "baseline": partial(score_function, baseline=level_of(model, x)),
+        "pathwise": pathwise,
+    }.items():
+        gradients = torch.stack([gradient_of_the_loss(model, x, estimator) for _ in range(300)])
+        spread[name] = gradients[:, :n_encoder].var(0).sum()
+    assert spread["none"] > 2 * spread["baseline"] > 4 * spread["pathwise"]
+
+
+def test_the_score_function_changes_the_gradient_of_the_loss_and_none_of_the_values(digits_like):
+    """Com a mesma semente z é o mesmo, e só a retropropagação difere."""
+    by_path, by_score = (same_noise(*digits_like, estimator=e, beta=0.5) for e in (pathwise, score_function))
+    for one, other in zip(by_path, by_score, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+# O limite com pesos de importância
+
+
+def test_bound_of_the_exact_posterior_is_log_evidence_for_every_k(linear_gaussian):
+    case = linear_gaussian()
+    for k in (1, 3, 50):
+        torch.testing.assert_close(iwae_bound(case.model, case.x, k), case.log_evidence, rtol=0, atol=1e-10)
+
+
+def test_bound_grows_with_k_from_the_elbo_to_log_evidence(linear_gaussian):
+    """ELBO = E[L_1] < E[L_2] < E[L_8] < E[L_64] < log p(x), cada salto maior que 4 erros-padrão."""
+    case = linear_gaussian(shift=0.4, log_scale=0.7, n=1)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        x = case.x.expand(REPEATS, -1)
+        bounds = {k: iwae_bound(case.model, x, k) for k in (1, 2, 8, 64)}
+    assert_mean_is(bounds[1][:, None], elbo(case.model, case.x, estimator=sigma_points).elbo)
+    steps = [*bounds.values(), case.log_evidence.expand(REPEATS)]
+    for lower, higher in pairwise(steps):
+        gap = higher - lower
+        assert gap.mean() > 4 * gap.std() / math.sqrt(REPEATS)
+
+
+def test_gap_of_the_bound_vanishes_as_one_over_k(linear_gaussian):
+    """log p(x) − E[L_k] → Var(w) / (2k p(x)²) para k grande (método delta)."""
+    case = linear_gaussian(shift=0.4, log_scale=0.3, n=1)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        relative = (log_importance_weights(case.model, case.x, 400_000) - case.log_evidence).exp()
+        bounds = iwae_bound(case.model, case.x.expand(4000, -1), 200)
+    gap = (case.log_evidence - bounds).mean()
+    assert gap.item() == pytest.approx(relative.var().item() / 400, rel=0.1)
+
+
+def test_gradient_of_the_bound_weighs_each_sample_by_its_normalized_weight(digits_like):
+    """∇L_k = Σ_l w̃_l ∇log w_l (Burda et al., 2016, eq. 14)."""
+    model, x = digits_like
+    parameters = list(model.parameters())
+    torch.manual_seed(0)
+    of_bound = torch.autograd.grad(iwae_bound(model, x, 6).sum(), parameters)
+    torch.manual_seed(0)
+    log_w = log_importance_weights(model, x, 6)
+    of_weighted = torch.autograd.grad((log_w.softmax(0).detach() * log_w).sum(), parameters)
+    torch.testing.assert_close(of_bound, of_weighted)
+
+
+def test_bound_does_not_overflow_with_thousands_of_pixels():
+    """log w ≈ −14 000: exp(log w) seria zero em float32."""
+    model = mlp_vae(20_000, 2, (4,))
+    bound = iwae_bound(model, torch.zeros(3, 20_000), 5)
+    assert bound.shape == (3,)
+    assert (bound < -10_000).all()
+    assert bound.isfinite().all()
 
 
 # Entradas erradas
+
+
+@pytest.mark.parametrize("k", [0, -2])
+def test_bound_needs_a_sample(digits_like, k):
+    with pytest.raises(ValueError, match=f"k deve ser ao menos 1 .* mas veio {k}"):
+        iwae_bound(*digits_like, k)
+
+
+def test_bound_asks_for_one_example_per_row(digits_like):
+    with pytest.raises(ValueError, match=r"forma \[B, D\].*reshape"):
+        iwae_bound(digits_like[0], torch.zeros(12), 3)
 
 
 @pytest.mark.parametrize("shape", [(12,), (2, 3, 4)])
@@ -355,6 +512,39 @@ def gaussian_without_its_constants(monkeypatch):
 def secret_kl_weight_in_training(monkeypatch):
     right = objectives.elbo
     monkeypatch.setattr(objectives, "elbo", lambda m, x: right(m, x, beta=0.00025))
+
+
+@bug("importance_weighted")
+def importance_weights_from_the_losses(monkeypatch):
+    """softmax das perdas, −log w, favorece a pior amostra."""
+
+    def bound(model, x, k):
+        log_w = log_importance_weights(model, x, k)
+        return ((-log_w).softmax(0) * log_w).sum(0)
+
+    monkeypatch.setattr(objectives, "iwae_bound", bound)
+
+
+@bug("importance_weighted")
+def weighted_mean_of_log_weights_as_the_bound(monkeypatch):
+    """Σ w̃ log w tem o gradiente certo e o valor errado: pode passar de log p(x)."""
+
+    def bound(model, x, k):
+        log_w = log_importance_weights(model, x, k)
+        return (log_w.softmax(0) * log_w).sum(0)
+
+    monkeypatch.setattr(objectives, "iwae_bound", bound)
+
+
+@bug("importance_weighted")
+def mean_of_log_weights_as_the_bound(monkeypatch):
+    """A média por fora do logaritmo é a ELBO com k amostras."""
+    monkeypatch.setattr(objectives, "iwae_bound", lambda m, x, k: log_importance_weights(m, x, k).mean(0))
+
+
+@bug("importance_weighted")
+def bound_without_its_log_k(monkeypatch):
+    monkeypatch.setattr(objectives, "iwae_bound", lambda m, x, k: log_importance_weights(m, x, k).logsumexp(0))
 
 
 @pytest.mark.parametrize(
