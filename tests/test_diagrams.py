@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from torch import nn
 
-from vae_lessons.diagrams import vae_architecture
+from vae_lessons.diagrams import reparameterization, vae_architecture
 from vae_lessons.models import mlp_vae
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -105,3 +105,43 @@ def test_everything_is_inside_the_picture(hidden):
 def test_diagram_refuses_layers_that_do_not_exist(options, message):
     with pytest.raises(ValueError, match=message):
         vae_architecture(**options)
+
+
+# O sorteio, com e sem reparametrização
+
+
+def gradient_arrows(diagram) -> list[tuple[float, ...]]:
+    """As setas tracejadas da volta, fora a da legenda: (x1, y1, x2, y2)."""
+    lines = ElementTree.fromstring(diagram.svg).iter(f"{SVG}line")
+    arrows = [line for line in lines if line.get("marker-end") == "url(#loss)"]
+    ends = [tuple(float(arrow.get(name)) for name in ("x1", "y1", "x2", "y2")) for arrow in arrows]
+    return sorted(ends, key=lambda end: end[1])[:-1]
+
+
+def test_the_gradient_reaches_the_encoder_only_when_sampling_is_reparameterized():
+    diagram = reparameterization()
+    encoders = ElementTree.fromstring(diagram.svg).iter(f"{SVG}polygon")
+    right_edges = [max(float(p.split(",")[0]) for p in e.get("points").split()) for e in encoders]
+    arrows = gradient_arrows(diagram)
+    direct, reparameterized = arrows[:2], arrows[2:]
+    assert all(x2 < x1 for x1, _, x2, _ in arrows)
+    assert len(reparameterized) == 5
+    assert min(x2 for *_, x2, _ in direct) > right_edges[0] + 200
+    assert [abs(x2 - right_edges[1]) < 6 for *_, x2, _ in reparameterized].count(True) == 2
+
+
+def test_the_sampling_flow_says_what_each_path_multiplies_by():
+    texts = written(reparameterization())
+    for expected in ("z ~ N(μ, σ²)", "z = μ + σ ⊙ ε", "ε ~ N(0, I)", "∂z/∂μ = 1", "∂z/∂σ = ε", "amostra de q(z|x)"):
+        assert expected in texts
+    assert [texts.count(name) for name in ("μ", "σ", "z", "ε", "∂f/∂z")] == [2, 2, 2, 1, 2]
+
+
+def test_the_sampling_flow_is_described_and_stays_inside_the_picture():
+    diagram = reparameterization()
+    root = ElementTree.fromstring(diagram.svg)
+    assert repr(diagram) == f"{root.find(f'{SVG}title').text}. {root.find(f'{SVG}desc').text}"
+    width, height = (float(value) for value in root.get("viewBox").split()[2:])
+    for element in root.iter():
+        for name, limit in (("x", width), ("x1", width), ("x2", width), ("y", height), ("y1", height), ("y2", height)):
+            assert 0 <= float(element.get(name, 0)) <= limit

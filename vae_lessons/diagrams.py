@@ -12,6 +12,7 @@ _INK, _FAINT = "#1f2430", "#5a6270"
 _FONT = "system-ui, 'Segoe UI', 'Helvetica Neue', 'DejaVu Sans', Arial, sans-serif"
 _SPACING = 76  # entre os eixos de duas camadas vizinhas
 _MIDDLE = 186  # altura do eixo por onde os dados passam
+_X_AT, _ENCODER_AT, _PARAMETERS_AT, _Z_AT, _F_AT = 70, 208, 376, 556, 752  # no fluxo do sorteio, da esquerda à direita
 
 
 @dataclass(frozen=True, repr=False)
@@ -76,14 +77,52 @@ def vae_architecture(*, data_dim: int = 64, hidden: Sequence[int] = (256, 128), 
         *_loss(x_in, heads, x_out, _bottom(data_dim, tallest), width),
     ]
     title = "Arquitetura de um autocodificador variacional (VAE)"
-    description = _describe(data_dim, hidden, latent_dim)
+    return _diagram("vae", title, _describe(data_dim, hidden, latent_dim), width, height, shapes)
+
+
+def reparameterization() -> Diagram:
+    """O sorteio de z no VAE, duas vezes: direto, que corta o gradiente, e como z = μ + σ ⊙ ε, por onde ele passa."""
+    width, upper, lower = 900, 138, 378
+    shapes = [
+        f'<rect width="{width}" height="566" rx="10" fill="#ffffff"/>',
+        _strip(14, 226, width, "Sorteio direto"),
+        *_sampling_flow(upper),
+        _latent_node(_Z_AT, upper, "z", dashed=True),
+        _text(_Z_AT, upper - 38, _math("z ~ N(μ, σ²)"), size=16, color=_LATENT, weight="bold"),
+        _text(_Z_AT, upper + 48, "sorteado", size=13, color=_FAINT),
+        *_blocked_gradient(upper),
+        _strip(254, 262, width, "Reparametrização"),
+        *_sampling_flow(lower),
+        _latent_node(_Z_AT, lower, "z"),
+        _text(_Z_AT, lower - 38, _math("z = μ + σ ⊙ ε"), size=16, color=_LATENT, weight="bold"),
+        _text((_Z_AT + _F_AT) / 2 - 12, lower - 11, "amostra de " + _math("q(z|x)"), size=13, color=_LATENT),
+        *_noise(lower),
+        *_open_gradient(lower),
+        _arrow(236, 541, 292, 541),
+        _text(368, 546, "ida: o cálculo de " + _math("f(z)"), size=14),
+        _arrow(540, 541, 484, 541, kind="loss", dashed=True),
+        _text(640, 546, "volta: o gradiente, até " + _math("φ"), size=14, color=_LOSS),
+    ]
+    title = "O sorteio direto corta o gradiente; a reparametrização o deixa passar"
+    description = (
+        "Dois fluxos, um sobre o outro. Nos dois, a imagem x passa pelo codificador, de parâmetros φ, que dá μ e σ; "
+        "deles se sorteia z, e z dá f(z). Em cima, z é sorteado direto de N(μ, σ²): o gradiente volta de f(z) até z e "
+        "para ali, porque sortear não tem derivada. Embaixo, um ruído ε ~ N(0, I), que não depende de φ, entra por "
+        "fora e z = μ + σ ⊙ ε é uma amostra de q(z|x): o gradiente volta de f(z) a z, segue para μ, vezes 1, e para σ, "
+        "vezes ε, e chega ao codificador."
+    )
+    return _diagram("reparameterization", title, description, width, 566, shapes)
+
+
+def _diagram(name: str, title: str, description: str, width: int, height: int, shapes: Sequence[str]) -> Diagram:
+    """O SVG completo, com título e descrição para leitores de tela e as pontas de seta."""
     svg = "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-            f'role="img" aria-labelledby="vae-title vae-desc" style="max-width: 100%; height: auto" '
+            f'role="img" aria-labelledby="{name}-title {name}-desc" style="max-width: 100%; height: auto" '
             f'font-family="{_FONT}" text-anchor="middle">',
-            f'<title id="vae-title">{title}</title>',
-            f'<desc id="vae-desc">{description}</desc>',
+            f'<title id="{name}-title">{title}</title>',
+            f'<desc id="{name}-desc">{description}</desc>',
             f"<defs>{_arrow_head('ink', _INK)}{_arrow_head('loss', _LOSS)}</defs>",
             *shapes,
             "</svg>",
@@ -160,6 +199,95 @@ def _loss(x_in: int, heads: int, x_out: int, output_bottom: int, width: int) -> 
         _text(middle, total, "ELBO = E" + _sub("q") + "[log " + _math("p(x|z)") + "] − KL", size=17, weight="bold"),
         _text(middle, total + 19, "em nats por exemplo; o treino a maximiza", size=13, color=_FAINT),
     ]
+
+
+def _sampling_flow(y: int) -> list[str]:
+    """O que os dois fluxos têm em comum: x → codificador → μ, σ → z → f(z), com o eixo na altura y."""
+    return [
+        _latent_node(_X_AT, y, "x", color=_ENCODER),
+        f'<polygon points="{_ENCODER_AT - 50},{y - 44} {_ENCODER_AT + 50},{y - 30} {_ENCODER_AT + 50},{y + 30} '
+        f'{_ENCODER_AT - 50},{y + 44}" fill="{_ENCODER}" fill-opacity="0.14" stroke="{_ENCODER}" stroke-width="2"/>',
+        _text(_ENCODER_AT, y - 1, "codificador", size=14, color=_ENCODER, weight="bold"),
+        _text(_ENCODER_AT, y + 18, _math("φ"), size=16, color=_ENCODER),
+        _arrow(_X_AT + 22, y, _ENCODER_AT - 52, y),
+        *(_parameter_box(y + side * 42, name) for side, name in ((-1, "μ"), (1, "σ"))),
+        *(_arrow(_ENCODER_AT + 52, y + side * 14, _PARAMETERS_AT - 29, y + side * 38) for side in (-1, 1)),
+        *(_arrow(_PARAMETERS_AT + 29, y + side * 34, _Z_AT - 24, y + side * 9) for side in (-1, 1)),
+        _arrow(_Z_AT + 24, y, _F_AT - 48, y),
+        f'<rect x="{_F_AT - 46}" y="{y - 26}" width="92" height="52" rx="8" fill="#ffffff" stroke="{_DECODER}" '
+        f'stroke-width="2.5"/>',
+        _text(_F_AT, y - 2, _math("f(z)"), size=17, color=_DECODER, weight="bold"),
+        _text(_F_AT, y + 17, "log " + _math("p(x|z)"), size=13),
+    ]
+
+
+def _blocked_gradient(y: int) -> list[str]:
+    """A volta que chega a z e não passa: um X entre z e os parâmetros."""
+    x = (_PARAMETERS_AT + _Z_AT) / 2 + 6
+    return [
+        _arrow(_F_AT - 50, y + 15, _Z_AT + 24, y + 15, kind="loss", dashed=True),
+        _arrow(_Z_AT - 25, y, x + 18, y, kind="loss", dashed=True),
+        *(
+            f'<line x1="{x - 14}" y1="{y - 14 * slope}" x2="{x + 14}" y2="{y + 14 * slope}" stroke="{_LOSS}" '
+            f'stroke-width="6" stroke-linecap="round"/>'
+            for slope in (1, -1)
+        ),
+        _text((_Z_AT + _F_AT) / 2, y + 37, _math("∂f/∂z"), size=15, color=_LOSS),
+        _text(x, y + 76, "sortear não tem derivada: o gradiente para aqui", size=14, color=_LOSS, weight="bold"),
+    ]
+
+
+def _open_gradient(y: int) -> list[str]:
+    """A volta inteira: de f a z, de z a μ (vezes 1) e a σ (vezes ε), e daí ao codificador."""
+    return [
+        _arrow(_F_AT - 50, y + 15, _Z_AT + 24, y + 15, kind="loss", dashed=True),
+        *(
+            _arrow(_Z_AT - 26, y + side * 22, _PARAMETERS_AT + 31, y + side * 51, kind="loss", dashed=True)
+            for side in (-1, 1)
+        ),
+        *(
+            _arrow(_PARAMETERS_AT - 31, y + side * 53, _ENCODER_AT + 54, y + side * 27, kind="loss", dashed=True)
+            for side in (-1, 1)
+        ),
+        _text((_Z_AT + _F_AT) / 2, y + 37, _math("∂f/∂z"), size=15, color=_LOSS),
+        _text((_PARAMETERS_AT + _Z_AT) / 2, y - 52, _math("∂z/∂μ") + " = 1", size=15, color=_LOSS),
+        _text((_PARAMETERS_AT + _Z_AT) / 2 - 4, y + 64, _math("∂z/∂σ = ε"), size=15, color=_LOSS),
+    ]
+
+
+def _noise(y: int) -> list[str]:
+    """ε, sorteado fora do caminho de φ, entra em z por baixo."""
+    below = y + 98
+    return [
+        _latent_node(_Z_AT, below, "ε", dashed=True),
+        _arrow(_Z_AT, below - 24, _Z_AT, y + 24),
+        _text(_Z_AT + 84, below + 1, _math("ε") + " ~ N(0, I)", size=15),
+        _text(_Z_AT + 98, below + 20, "não depende de " + _math("φ"), size=13, color=_FAINT),
+    ]
+
+
+def _latent_node(x: float, y: float, name: str, *, color: str = _LATENT, dashed: bool = False) -> str:
+    """Um círculo com um nome; tracejado quando o valor é sorteado ali."""
+    dashes = ' stroke-dasharray="5 4"' if dashed else ""
+    return f'<circle cx="{x}" cy="{y}" r="21" fill="#ffffff" stroke="{color}" stroke-width="2.5"{dashes}/>' + _text(
+        x, y + 6, _math(name), size=18
+    )
+
+
+def _parameter_box(y: float, name: str) -> str:
+    return (
+        f'<rect x="{_PARAMETERS_AT - 27}" y="{y - 17}" width="54" height="34" rx="8" fill="#ffffff" '
+        f'stroke="{_LATENT}" stroke-width="2.5"/>' + _text(_PARAMETERS_AT, y + 6, _math(name), size=17)
+    )
+
+
+def _strip(top: float, height: float, width: float, name: str) -> str:
+    return (
+        f'<rect x="14" y="{top}" width="{width - 28}" height="{height}" rx="12" fill="{_LATENT}" fill-opacity="0.05" '
+        f'stroke="{_LATENT}" stroke-opacity="0.45"/>'
+        f'<text x="32" y="{top + 26}" font-size="16" font-weight="bold" fill="{_LATENT}" text-anchor="start">'
+        f"{name}</text>"
+    )
 
 
 def _panel(left: float, right: float, color: str, name: str, detail: str) -> str:
