@@ -53,7 +53,8 @@ def elbo(
 def log_likelihood_given_z(model: VAE, x: Tensor, z: Tensor) -> Tensor:
     """log p(x|z), somado sobre os pixels: x [B, D], z [..., B, Z] → [..., B]."""
     likelihood = model.decode(z)
-    n_pixels = likelihood.mean.shape[-1]
+    parameter = likelihood[0] if isinstance(likelihood, tuple) else likelihood.mean
+    n_pixels = parameter.shape[-1]
     if n_pixels != x.shape[-1]:
         raise ValueError(
             f"O decodificador devolve {n_pixels} pixels por imagem, e as imagens têm {x.shape[-1]}. A última camada "

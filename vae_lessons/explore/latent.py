@@ -3,10 +3,8 @@
 A cada movimento só se decodifica um z e se pinta um marcador sobre um mapa já pronto: poucos milissegundos.
 """
 
-import contextlib
 import io
 import math
-from collections.abc import Iterator
 
 import ipywidgets as widgets
 import numpy as np
@@ -19,7 +17,7 @@ from torch import Tensor
 from vae_lessons.data import Dataset, binarize
 from vae_lessons.evaluation import posterior_mean_variance
 from vae_lessons.explore.base import ROUNDING, ExactSlider, Explorer, group, png_bytes, row, text
-from vae_lessons.models import VAE
+from vae_lessons.models import VAE, evaluating
 from vae_lessons.plotting import CLASS_COLORS, latent_scatter, png
 
 _SEED = 0
@@ -67,7 +65,7 @@ class LatentExplorer(Explorer):
         self.model = model
         self.data = data
         x = binarize(data.x, "static" if model.likelihood == "bernoulli" else "none").to(_device(model))
-        with _evaluating(model):
+        with evaluating(model):
             self.means = model.encode(x).mean.cpu()
             activity = posterior_mean_variance(model, x).tolist()
         if not self.means.isfinite().all():
@@ -162,7 +160,7 @@ class LatentExplorer(Explorer):
     def _render(self) -> None:
         z = self._drawn = self.z
         shown = self.controls["show"].value
-        with _evaluating(self.model):
+        with evaluating(self.model):
             likelihood = self.model.decode(z[None])  # convoluções e normalizações pedem um lote
             image = likelihood.mean if shown == "média" else likelihood.sample(self._generator)
         grey = (image.clamp(0, 1) * 255).round().to(torch.uint8)
@@ -390,19 +388,6 @@ def _device(model: VAE) -> torch.device:
     return model.prior.mean.device
 
 
-@contextlib.contextmanager
-def _evaluating(model: VAE) -> Iterator[None]:
-    """Sem gradiente e em modo de avaliação (dropout e afins parados); ao sair, cada módulo volta ao modo que tinha."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, training in modes:
-            module.training = training
-
-
 def _require_compatible(model: VAE, data: Dataset) -> None:
     if not isinstance(model, VAE):
         raise TypeError(f"explore_latent espera um VAE (vae_lessons.models.VAE), mas veio {type(model).__name__}.")
@@ -419,7 +404,7 @@ def _require_compatible(model: VAE, data: Dataset) -> None:
             f"image_shape deve ser (H, W) com H·W = D = {n_pixels}, mas veio {data.image_shape}: sem isso não se sabe "
             "desenhar a imagem."
         )
-    with _evaluating(model):
+    with evaluating(model):
         decoded = model.decode(model.prior.mean[None]).mean
     if decoded.shape[-1] != n_pixels:
         raise ValueError(
