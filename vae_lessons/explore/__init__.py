@@ -1,6 +1,15 @@
 """Exploradores interativos: os controles obedecem ao mouse, ao teclado e ao código, e a figura acompanha."""
 
 from vae_lessons.explore.elbo import ElboExplorer, explore_elbo
+from vae_lessons.explore.gradients import GradientExplorer, explore_gradients
 from vae_lessons.explore.latent import LatentExplorer, explore_latent, slerp
 
-__all__ = ["ElboExplorer", "LatentExplorer", "explore_elbo", "explore_latent", "slerp"]
+__all__ = [
+    "ElboExplorer",
+    "GradientExplorer",
+    "LatentExplorer",
+    "explore_elbo",
+    "explore_gradients",
+    "explore_latent",
+    "slerp",
+]

@@ -6,6 +6,7 @@ há meios-tons nas bordas: a imagem tem o dobro dos pontos com que é mostrada, 
 
 import functools
 import io
+import math
 
 import matplotlib
 import numpy as np
@@ -41,13 +42,14 @@ class Canvas:
         """(largura, altura) em pixels da tela."""
         return self._background.width // SCALE, self._background.height // SCALE
 
-    def panel(self, number: int) -> "Panel":
-        """O painel `number`, ainda só com o fundo."""
+    def panel(self, number: int, *, xlim=None, ylim=None) -> "Panel":
+        """O painel `number`, ainda só com o fundo; xlim e ylim, se vierem, valem no lugar dos limites do eixo."""
         box, (width, height) = self._boxes[number], self._background.size
         corners = (box.x0 * width, (1 - box.y1) * height, box.x1 * width, (1 - box.y0) * height)
         left, top, right, bottom = map(round, corners)
         part = self._background.crop((left, top, right, bottom))
-        return Panel(part, (left, top), *self._limits[number], self._index)
+        own_xlim, own_ylim = self._limits[number]
+        return Panel(part, (left, top), xlim or own_xlim, ylim or own_ylim, self._index)
 
     def png(self, *panels: "Panel") -> bytes:
         """O fundo com os painéis pintados."""
@@ -65,15 +67,19 @@ class Panel:
         self._draw = ImageDraw.Draw(image)
         self._xlim, self._ylim, self._index = xlim, ylim, index
 
+    @property
+    def height_in_units(self) -> float:
+        return self._ylim[1] - self._ylim[0]
+
     def curve(self, x: np.ndarray, y: np.ndarray, color: str, *, width: float = 2, dashes: tuple = ()) -> None:
         """A linha por (x, y) [N]. dashes: comprimentos, em pixels da tela, de traço, espaço, traço, espaço..."""
         points = self._pixels(x, y)
         for part in _dashed(points, dashes) if dashes else [points]:
             self._draw.line(part.ravel().tolist(), self._index[color], round(width * SCALE))
 
-    def area(self, x: np.ndarray, y: np.ndarray, color: str) -> None:
-        """A região entre y = 0 e a curva (x, y) [N]."""
-        points = self._pixels(np.concatenate([x[:1], x, x[-1:]]), np.concatenate([[0.0], y, [0.0]]))
+    def area(self, x: np.ndarray, y: np.ndarray, color: str, *, base: float = 0.0) -> None:
+        """A região entre y = base e a curva (x, y) [N]."""
+        points = self._pixels(np.concatenate([x[:1], x, x[-1:]]), np.concatenate([[base], y, [base]]))
         self._draw.polygon(points.ravel().tolist(), self._index[color])
 
     def bar(self, left: float, right: float, bottom: float, top: float, color: str) -> None:
@@ -84,8 +90,9 @@ class Panel:
 
     def text(self, x: float, y: float, text: str, color: str, *, anchor: str = "ls", size=14, bold=False) -> None:
         """`text` em (x, y). anchor: como no Pillow (l, m, r na horizontal; s é a linha de base, m o meio)."""
-        (point,) = self._pixels(np.array([x]), np.array([y])).tolist()
-        self._draw.text(point, text, self._index[color], _font(size, bold), anchor)
+        mask, (left, top) = _letters(text, anchor, size, bold)
+        (point,) = self._pixels(np.array([x]), np.array([y])).round().astype(int).tolist()
+        self.image.paste(self._index[color], (point[0] + left, point[1] + top), mask)
 
     def _pixels(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Pontos do eixo → [N, 2] pontos da imagem, contados do canto de cima à esquerda."""
@@ -100,6 +107,12 @@ def number(value: float, decimals: int) -> str:
     return f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "−").replace(".", ",")
 
 
+def significant(value: float) -> str:
+    """Com três algarismos significativos."""
+    decimals = 2 - math.floor(math.log10(abs(value))) if value else 0
+    return number(value, max(decimals, 0)) if decimals >= 0 else number(round(value, decimals), 0)
+
+
 def _dashed(points: np.ndarray, dashes: tuple) -> list[np.ndarray]:
     """Parte a linha [N, 2] em traços, seguindo o comprimento do arco."""
     walked = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))])
@@ -111,6 +124,16 @@ def _dashed(points: np.ndarray, dashes: tuple) -> list[np.ndarray]:
         np.concatenate([tips[i : i + 1], points[inside[i] : inside[i + 1]], tips[i + 1 : i + 2]])
         for i in range(0, len(cuts), 2)
     ]
+
+
+@functools.lru_cache(maxsize=1024)
+def _letters(text: str, anchor: str, size: int, bold: bool) -> tuple[Image.Image, tuple[int, int]]:
+    """A máscara das letras e onde fica o canto dela em relação ao ponto que `anchor` indica."""
+    font = _font(size, bold)
+    left, top, right, bottom = font.getbbox(text, "1", anchor=anchor)
+    mask = Image.new("1", (math.ceil(right) - math.floor(left), math.ceil(bottom) - math.floor(top)))
+    ImageDraw.Draw(mask).text((-math.floor(left), -math.floor(top)), text, 1, font, anchor)
+    return mask, (math.floor(left), math.floor(top))
 
 
 @functools.cache

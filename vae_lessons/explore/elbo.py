@@ -152,8 +152,8 @@ class ElboExplorer(Explorer):
 
 
 def _controls() -> dict[str, widgets.Widget]:
-    slider = {"style": {"description_width": "76px"}, "layout": Layout(width="326px"), "readout_format": ".2f"}
-    button = {"layout": Layout(width="326px")}
+    slider = {"style": {"description_width": "76px"}, "layout": {"width": "326px"}, "readout_format": ".2f"}
+    button = {"layout": {"width": "326px"}}
     return {
         "mean": ExactSlider(
             value=0.0, min=-3.0, max=3.0, step=0.05, description="média μ", tooltip="De q(z)", **slider

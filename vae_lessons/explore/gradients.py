@@ -1,0 +1,254 @@
+"""O explorador dos estimadores do gradiente de E_q[f(z)], com q(z) = N(μ, σ²): o que cada um sorteia.
+
+O ruído é sorteado uma vez e serve a todos os estimadores e a todas as posições dos controles.
+"""
+
+from typing import NamedTuple
+
+import ipywidgets as widgets
+import numpy as np
+from ipywidgets import Layout
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from vae_lessons.explore.base import ExactLogSlider, ExactSlider, Explorer, row, text
+from vae_lessons.explore.canvas import Canvas, Panel, number, significant
+
+_REPEATS = 4000
+_SAMPLES = [1, 2, 5, 10, 20, 50, 100]  # os L que se podem pedir
+_NOISE = np.random.default_rng(0).standard_normal((_SAMPLES[-1], _REPEATS), dtype=np.float32)  # mais rápido que 64
+_EPSILON = np.linspace(-10.0, 10.0, 2001)  # quadratura: regra do trapézio, exata para o que se integra aqui
+_WEIGHTS = np.exp(-0.5 * _EPSILON**2) / np.exp(-0.5 * _EPSILON**2).sum()
+_REACH = 3.5  # desvios padrão, com uma amostra, de cada lado do gradiente verdadeiro
+_BINS = 81
+
+_BLACK, _GREY, _WHITE = "#000000", "#6b6b6b", "#ffffff"
+_NAMES = {
+    "pathwise": ("reparametrização", "#0072b2"),
+    "score_function": ("REINFORCE", "#d55e00"),
+    "leave_one_out": ("REINFORCE com baseline", "#007a5a"),
+}
+
+
+class Variance(NamedTuple):
+    """A variância de um estimador: a medida nas repetições e a exata, por quadratura."""
+
+    empirical: float
+    exact: float
+
+
+def explore_gradients() -> "GradientExplorer":
+    """Um explorador que põe lado a lado a reparametrização e o REINFORCE, com e sem baseline."""
+    return GradientExplorer()
+
+
+class GradientExplorer(Explorer):
+    """Um histograma por estimador: 4000 estimativas do mesmo gradiente, cada uma com L amostras de z.
+
+    controls: dicionário nome → ipywidget. Atribuir `.value` no código equivale a mexer na tela.
+        "function"       "quadratic": f(z) = (z − k)² · "sine": f(z) = sen(ωz)
+        "k", "omega"     o parâmetro de f; só aparece o da função escolhida
+        "mu", "sigma"    os parâmetros de q(z) = N(μ, σ²)
+        "parameter"      em relação a qual deles se deriva: "mu" ou "sigma"
+        "n_samples"      L, o número de amostras por estimativa
+        "estimator"      "all", ou um só: "pathwise", "score_function" ou "leave_one_out" (de cada amostra se subtrai
+                         a média de f nas outras; pede L ≥ 2)
+    picture: ipywidgets.Image, PNG. A escala horizontal depende de tudo menos de L: vê-se o histograma estreitar.
+    gradient: o gradiente verdadeiro · estimates: nome → [4000] · variance: nome → Variance(empirical, exact). Com
+    L = 1 não há "leave_one_out".
+    """
+
+    def __init__(self):
+        self._canvas = Canvas(_frame(), [_BLACK, _GREY, _WHITE, *(color for _, color in _NAMES.values())])
+        width, height = self._canvas.size
+        self.picture = widgets.Image(format="png", layout=Layout(width=f"{width}px", height=f"{height}px"))
+        self.picture.add_class("vae-picture")
+        self.controls = _controls()
+        super().__init__(row(self.picture, self._arrange()))
+        for control in self.controls.values():
+            control.observe(lambda _: self._render(), "value")
+        self._render()
+
+    def __repr__(self) -> str:
+        return f"GradientExplorer(q(z) = N(μ, σ²), {_REPEATS} repetições)"
+
+    def _render(self) -> None:
+        c = self.controls
+        for name, function in (("k", "quadratic"), ("omega", "sine")):
+            c[name].layout.display = None if c["function"].value == function else "none"
+        n_samples = c["n_samples"].value
+        self.estimates = _estimates(*self._terms(_NOISE[:n_samples]))
+        exact = _Moments(*self._terms(_EPSILON))
+        self.gradient = exact.gradient
+        self.variance = {
+            name: Variance(float(values.var()), exact.variance(name, n_samples))
+            for name, values in self.estimates.items()
+        }
+        chosen = c["estimator"].value
+        shown = list(_NAMES) if chosen == "all" else [chosen]
+        reach = _REACH * max(exact.variance(name, 2 if name == "leave_one_out" else 1) for name in shown) ** 0.5
+        self.picture.value = self._paint(shown, (self.gradient - reach, self.gradient + reach))
+
+    def _terms(self, epsilon: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """f(z), df(z)/dθ pelo caminho e ∂log q(z)/∂θ, em z = μ + σε, para o parâmetro θ escolhido."""
+        c = self.controls
+        sigma = c["sigma"].value
+        z = c["mu"].value + sigma * epsilon
+        if c["function"].value == "quadratic":
+            k = c["k"].value
+            f, slope = (z - k) ** 2, 2 * (z - k)
+        else:
+            omega = c["omega"].value
+            f, slope = np.sin(omega * z), omega * np.cos(omega * z)
+        if c["parameter"].value == "mu":
+            return f, slope, epsilon / sigma
+        return f, slope * epsilon, (epsilon**2 - 1) / sigma
+
+    def _paint(self, shown: list[str], xlim: tuple[float, float]) -> bytes:
+        rows = len(shown)
+        histograms = self._canvas.panel(0, xlim=xlim, ylim=(-0.25, rows))
+        labels = self._canvas.panel(1, ylim=(-0.25, rows))
+        edges = np.linspace(*xlim, _BINS + 1)
+        for base, name in zip(range(rows - 1, -1, -1), shown, strict=True):
+            self._paint_label(labels, base, name)
+            if name in self.estimates:
+                _paint_histogram(histograms, base, self.estimates[name], edges, _NAMES[name][1])
+        ends = np.array([-0.25, rows])
+        histograms.curve(np.full(2, self.gradient), ends, _BLACK, width=1.5, dashes=(5, 3))
+        return self._canvas.png(histograms, labels, self._paint_axis(xlim), self._paint_title(xlim))
+
+    def _paint_label(self, panel: Panel, base: int, name: str) -> None:
+        """Ao lado do histograma: que estimador é, a variância medida, a exata e a comparação."""
+        title, color = _NAMES[name]
+        top, line = base + 0.76, 0.054 * panel.height_in_units
+        panel.text(0, top, title, color, size=14, bold=True)
+        if name not in self.variance:
+            panel.text(0, top - line, "pede L ≥ 2: a baseline é a", _GREY, size=12)
+            panel.text(0, top - 2 * line, "média das outras amostras", _GREY, size=12)
+            return
+        empirical, exact = self.variance[name]
+        lines = [("variância medida", significant(empirical)), ("variância exata", significant(exact))]
+        if name != "pathwise":
+            lines.append(("frente à reparam.", _ratio(exact, self.variance["pathwise"].exact)))
+        for i, (label, value) in enumerate(lines, start=1):
+            panel.text(0, top - i * line, label, _BLACK, size=12)
+            panel.text(0.97, top - i * line, value, _BLACK, anchor="rs", size=12)
+        if exact == min(variance.exact for variance in self.variance.values()):
+            panel.text(0, top - (len(lines) + 1) * line, "✓ a menor variância", color, size=12, bold=True)
+
+    def _paint_axis(self, xlim: tuple[float, float]) -> Panel:
+        panel = self._canvas.panel(2, xlim=xlim)
+        ticks = [tick for tick in MaxNLocator(6).tick_values(*xlim) if xlim[0] < tick < xlim[1]]
+        for tick in ticks:
+            panel.curve(np.full(2, tick), np.array([0.9, 1.0]), _BLACK, width=1)
+            panel.text(tick, 0.55, f"{tick:.6g}".replace("-", "−").replace(".", ","), _BLACK, anchor="ms", size=13)
+        symbol = "μ" if self.controls["parameter"].value == "mu" else "σ"
+        title = f"estimativas de ∂E[f(z)]/∂{symbol} (traço: média ± desvio)"
+        panel.text(sum(xlim) / 2, 0.1, title, _BLACK, anchor="ms", size=13)
+        return panel
+
+    def _paint_title(self, xlim: tuple[float, float]) -> Panel:
+        panel = self._canvas.panel(3, xlim=xlim)
+        panel.text(
+            self.gradient, 0.2, f"gradiente verdadeiro  {number(self.gradient, 3)}", _BLACK, anchor="ms", size=13
+        )
+        return panel
+
+    def _arrange(self) -> widgets.VBox:
+        c = self.controls
+        function = [text("<b>A função f</b>"), c["function"], c["k"], c["omega"]]
+        q = [text("<b>A distribuição q(z) = N(μ, σ²)</b>"), c["mu"], c["sigma"]]
+        estimate = [text("<b>A estimativa</b>"), c["parameter"], c["n_samples"], c["estimator"]]
+        return widgets.VBox([*function, *q, *estimate], layout=Layout(width="300px", grid_gap="4px"))
+
+
+class _Moments:
+    """Esperanças, por quadratura, de f, do gradiente pelo caminho e do escore, [N] cada, e o que sai delas."""
+
+    def __init__(self, f: np.ndarray, path: np.ndarray, score: np.ndarray):
+        self.gradient = float(path @ _WEIGHTS)
+        centered = f - f @ _WEIGHTS
+        self._path = path**2 @ _WEIGHTS - self.gradient**2
+        self._score = (f * score) ** 2 @ _WEIGHTS - self.gradient**2
+        self._centered = (centered * score) ** 2 @ _WEIGHTS
+        self._product = (centered**2 @ _WEIGHTS) * (score**2 @ _WEIGHTS)
+
+    def variance(self, name: str, n_samples: int) -> float:
+        """A do estimador `name` com n_samples amostras.
+
+        "leave_one_out" é a covariância amostral de f e do escore, cuja média é zero; a variância dela está em
+        qualquer livro de amostragem (por exemplo, Kendall e Stuart, The Advanced Theory of Statistics, vol. 1).
+        """
+        if name == "leave_one_out":
+            others = n_samples - 1
+            spread = self._centered - (n_samples - 2) / others * self.gradient**2 + self._product / others
+        else:
+            spread = self._path if name == "pathwise" else self._score
+        return float(spread / n_samples)
+
+
+def _estimates(f: np.ndarray, path: np.ndarray, score: np.ndarray) -> dict[str, np.ndarray]:
+    """f, path, score: [L, R] → as R estimativas de cada estimador que exista com L amostras."""
+    estimates = {"pathwise": path.mean(0), "score_function": (f * score).mean(0)}
+    n_samples = len(f)
+    if n_samples > 1:
+        others = (f.sum(0) - f) / (n_samples - 1)
+        estimates["leave_one_out"] = ((f - others) * score).mean(0)
+    return estimates
+
+
+def _ratio(variance: float, reference: float) -> str:
+    """Quantas vezes a de referência: "124×" ou, se for menor do que ela, "1/36,0"."""
+    return (
+        f"{significant(variance / reference)}×" if variance >= reference else f"1/{significant(reference / variance)}"
+    )
+
+
+def _paint_histogram(panel: Panel, base: int, values: np.ndarray, edges: np.ndarray, color: str) -> None:
+    """O histograma, com a altura do mais alto igual a 0,85, e embaixo dele a média ± um desvio padrão."""
+    counts, _ = np.histogram(values, edges)
+    panel.area(np.repeat(edges, 2)[1:-1], base + 0.85 * np.repeat(counts / counts.max(), 2), color, base=base)
+    panel.curve(edges[[0, -1]], np.full(2, base), _GREY, width=1)
+    mean, spread = values.mean(), values.std()
+    panel.curve(np.array([mean - spread, mean + spread]), np.full(2, base - 0.09), color, width=4)
+
+
+def _frame() -> Figure:
+    """Só os lugares: os histogramas, o texto de cada um, o eixo e o título."""
+    fig = Figure(figsize=(6.6, 4.3))
+    left, width = 0.015, 0.635
+    for box in (
+        (left, 0.13, width, 0.81),
+        (0.675, 0.13, 0.325, 0.81),
+        (left, 0.0, width, 0.13),
+        (left, 0.94, width, 0.06),
+    ):
+        fig.add_axes(box).axis("off")
+    return fig
+
+
+def _controls() -> dict[str, widgets.Widget]:
+    slider = {"style": {"description_width": "26px"}, "layout": {"width": "296px"}}
+    toggle = {"style": {"button_width": "92px"}}
+    return {
+        "function": widgets.ToggleButtons(
+            options=[("(z − k)²", "quadratic"), ("sen(ωz)", "sine")], tooltips=["Parábola", "Onda"], **toggle
+        ),
+        "k": ExactSlider(value=-3.0, min=-5.0, max=5.0, step=0.1, description="k", tooltip="Mínimo de f", **slider),
+        "omega": ExactSlider(value=0.5, min=0.1, max=10.0, step=0.1, description="ω", tooltip="Frequência", **slider),
+        "mu": ExactSlider(value=1.0, min=-3.0, max=3.0, step=0.1, description="μ", tooltip="Média de q", **slider),
+        "sigma": ExactLogSlider(
+            value=1.0, min=-1.0, max=0.5, step=0.02, description="σ", tooltip="Desvio padrão de q", **slider
+        ),
+        "parameter": widgets.ToggleButtons(
+            options=[("em μ", "mu"), ("em σ", "sigma")], tooltips=["∂/∂μ", "∂/∂σ"], **toggle
+        ),
+        "n_samples": widgets.SelectionSlider(
+            options=_SAMPLES, value=1, description="L", tooltip="Amostras por estimativa", **slider
+        ),
+        "estimator": widgets.Dropdown(
+            options=[("todos os estimadores", "all"), *((title, name) for name, (title, _) in _NAMES.items())],
+            tooltip="Um só aparece ampliado",
+            layout={"width": "296px"},
+        ),
+    }
