@@ -1,6 +1,7 @@
 """As lições e o explorador num JupyterLab de verdade, com Chromium (ver lab.py)."""
 
 import contextlib
+import functools
 import shutil
 from pathlib import Path
 
@@ -58,12 +59,16 @@ def quiet_page(browser):
     assert complaints == []
 
 
+def write_notebook(server, name: str, sources: list[str]) -> None:
+    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
+    notebook.cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    nbformat.write(notebook, server.root / name)
+
+
 @pytest.fixture(scope="module")
 def explorer_page(browser, server):
     """Um caderno que treinou um VAE pequeno e mostra o explorador."""
-    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
-    notebook.cells = [nbformat.v4.new_code_cell(source) for source in EXPLORER_CELLS]
-    nbformat.write(notebook, server.root / "explorador.ipynb")
+    write_notebook(server, "explorador.ipynb", EXPLORER_CELLS)
     with quiet_page(browser) as page:
         lab.open_notebook(page, server, "explorador.ipynb")
         assert [cell["errors"] for cell in lab.run_all(page)] == [[]] * len(EXPLORER_CELLS)
@@ -98,7 +103,8 @@ def changes_picture(explorer, act) -> None:
 
 
 def press(explorer, label: str, key: str) -> None:
-    handle = slider(explorer, label).locator(".noUi-handle")
+    """Aperta `key` com o foco no controle de rótulo `label`; se for "", no primeiro."""
+    handle = slider(explorer, label).locator(".noUi-handle").first
     handle.focus()
     handle.press(key)
 
@@ -141,6 +147,31 @@ def test_the_browser_does_not_round_the_z_set_by_code(explorer, explorer_page):
     expect(explorer_page.locator(".jp-OutputArea-output").last).to_have_text("True")
 
 
+TOY_CELLS = [
+    "from vae_lessons.explore import explore_elbo, explore_gradients\nelbo = explore_elbo()\nelbo",
+    "explore_gradients()",
+    "print(elbo.kl < 1e-9)",
+]
+
+
+def test_the_explorers_of_one_latent_answer_to_keys_and_keep_the_q_set_by_code(browser, server):
+    write_notebook(server, "um_latente.ipynb", TOY_CELLS)
+    with quiet_page(browser) as page:
+        lab.open_notebook(page, server, "um_latente.ipynb")
+        assert [cell["errors"] for cell in lab.run_all(page)] == [[]] * len(TOY_CELLS)
+        elbo, gradients = page.locator(".vae-explorer").all()
+        for explorer, labels in ((elbo, ("média", "desvio", "observação")), (gradients, ("k", "μ", "σ", "L"))):
+            explorer.scroll_into_view_if_needed()
+            for label in labels:
+                changes_picture(explorer, functools.partial(press, explorer, label, "ArrowRight"))
+        changes_picture(gradients, gradients.get_by_role("button", name="sen(ωz)").click)
+        changes_picture(gradients, lambda: press(gradients, "ω", "ArrowRight"))
+        changes_picture(elbo, elbo.get_by_role("button", name="a maior ELBO").click)
+        page.wait_for_timeout(500)  # tempo para uma resposta indevida do navegador
+        run_again(page, "print(")
+        expect(page.locator(".jp-OutputArea-output").last).to_have_text("True")
+
+
 def run_again(page, source: str) -> None:
     """Executa a célula que começa por `source` e espera que ela termine."""
     page.evaluate(
@@ -181,7 +212,7 @@ def test_lesson_opens_as_stored_and_runs_in_the_browser(lesson, browser, server)
         explorer = page.locator(".vae-explorer").first
         if explorer.count():
             explorer.scroll_into_view_if_needed()
-            changes_picture(explorer, lambda: press(explorer, "z₁", "ArrowRight"))
+            changes_picture(explorer, lambda: press(explorer, "", "ArrowRight"))
 
 
 def require_clean(page) -> None:

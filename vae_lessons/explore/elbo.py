@@ -152,7 +152,7 @@ class ElboExplorer(Explorer):
 
 
 def _controls() -> dict[str, widgets.Widget]:
-    slider = {"style": {"description_width": "76px"}, "layout": {"width": "326px"}, "readout_format": ".2f"}
+    slider = {"style": {"description_width": "90px"}, "layout": {"width": "326px"}, "readout_format": ".2f"}
     button = {"layout": {"width": "326px"}}
     return {
         "mean": ExactSlider(

@@ -138,7 +138,8 @@ class GradientExplorer(Explorer):
 
     def _paint_axis(self, xlim: tuple[float, float]) -> Panel:
         panel = self._canvas.panel(2, xlim=xlim)
-        ticks = [tick for tick in MaxNLocator(6).tick_values(*xlim) if xlim[0] < tick < xlim[1]]
+        margin = 0.05 * (xlim[1] - xlim[0])  # mais perto da borda, o número seria cortado
+        ticks = [tick for tick in MaxNLocator(6).tick_values(*xlim) if xlim[0] + margin < tick < xlim[1] - margin]
         for tick in ticks:
             panel.curve(np.full(2, tick), np.array([0.9, 1.0]), _BLACK, width=1)
             panel.text(tick, 0.55, f"{tick:.6g}".replace("-", "−").replace(".", ","), _BLACK, anchor="ms", size=13)
@@ -241,7 +242,7 @@ def _controls() -> dict[str, widgets.Widget]:
             value=1.0, min=-1.0, max=0.5, step=0.02, description="σ", tooltip="Desvio padrão de q", **slider
         ),
         "parameter": widgets.ToggleButtons(
-            options=[("em μ", "mu"), ("em σ", "sigma")], tooltips=["∂/∂μ", "∂/∂σ"], **toggle
+            options=[("∂/∂μ", "mu"), ("∂/∂σ", "sigma")], tooltips=["Gradiente em μ", "Gradiente em σ"], **toggle
         ),
         "n_samples": widgets.SelectionSlider(
             options=_SAMPLES, value=1, description="L", tooltip="Amostras por estimativa", **slider
