@@ -6,6 +6,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
+from vae_lessons import idx_files
 from vae_lessons.data import binarize, load
 
 
@@ -86,13 +87,51 @@ def test_repr_says_what_the_dataset_is(test):
 
 
 def test_unknown_name_lists_those_that_exist():
-    with pytest.raises(ValueError, match=r"'digitos'.*existem são: .*'digits'"):
+    with pytest.raises(ValueError, match=r"'digitos'.*existem são: .*'digits', 'mnist', 'fashion_mnist'"):
         load("digitos")
 
 
 def test_unknown_split_lists_those_that_exist():
-    with pytest.raises(ValueError, match=r"'validation'.*'train', 'test'"):
-        load("digits", "validation")
+    for name in ("digits", "mnist"):
+        with pytest.raises(ValueError, match=r"'validation'.*'train', 'test'"):
+            load(name, "validation")
+
+
+# MNIST e Fashion-MNIST: os arquivos de verdade, onde já estiverem (os de mentira estão em test_download.py)
+
+GREY_MEANS = {"mnist": {"train": 0.1306604762738429, "test": 0.13251460696903547}}
+FIRST_LABELS = {
+    "mnist": {"train": [5, 0, 4, 1, 9, 2, 1, 3, 1, 4], "test": [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]},
+    "fashion_mnist": {"train": [9, 0, 0, 3, 0, 2, 7, 2, 5, 5], "test": [9, 2, 1, 1, 6, 1, 4, 6, 5, 7]},
+}
+
+
+@pytest.fixture
+def only_files_at_hand(monkeypatch, tmp_path):
+    """O que $VAE_LESSONS_DATA tem, e nem a rede nem o cache do usuário."""
+
+    def refuse(*args, **kwargs):
+        pytest.skip("os arquivos não estão em $VAE_LESSONS_DATA, e os testes não usam a rede")
+
+    monkeypatch.setattr(idx_files, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(idx_files, "download", refuse)
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
+def test_the_real_files_are_the_standard_split(only_files_at_hand, name, split):
+    data = load(name, split)
+    n = {"train": 60_000, "test": 10_000}[split]
+    assert data.x.shape == (n, 784)
+    assert data.x.dtype == torch.uint8
+    assert data.y.shape == (n,)
+    assert data.y.dtype == torch.int64
+    assert data.image_shape == (28, 28)
+    assert data.name == name
+    assert data.y.unique().tolist() == list(range(10))
+    assert data.y[:10].tolist() == FIRST_LABELS[name][split]
+    if name in GREY_MEANS:  # 0,1307: a média que toda normalização de MNIST usa
+        assert data.x.sum(dtype=torch.int64).item() / data.x.numel() / 255 == pytest.approx(GREY_MEANS[name][split])
 
 
 # A binarização

@@ -23,6 +23,8 @@ CI = (ROOT / ".ci/run").read_text(encoding="utf-8")
 
 # De baixo para cima: ao ser carregado, um módulo só importa dos andares abaixo do seu.
 FLOORS = [
+    {"download"},
+    {"idx_files"},
     {"data", "distributions"},
     {"models"},
     {"estimators"},

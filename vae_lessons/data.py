@@ -1,9 +1,13 @@
 """Conjuntos de dados: tensores uint8 prontos para morar no dispositivo do treino."""
 
+import os
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
+
+from vae_lessons import idx_files
 
 _STATIC_SEED = 0
 _SPLITS = ("train", "test")
@@ -36,14 +40,25 @@ class Dataset:
         return replace(self, x=self.x.to(device), y=self.y.to(device), factors=factors)
 
 
-def load(name: str = "digits", split: str = "train", *, device: torch.device | str | None = None, root=None) -> Dataset:
+def load(
+    name: str = "digits",
+    split: str = "train",
+    *,
+    device: torch.device | str | None = None,
+    root: str | os.PathLike | None = None,
+) -> Dataset:
     """Carrega um conjunto de dados pelo nome.
 
-    "digits": 1.797 dígitos manuscritos reais, 8×8, que vêm dentro do scikit-learn; nunca usa a rede.
+    "digits": 1.797 dígitos manuscritos reais, 8×8, que vêm dentro do scikit-learn; nunca usa a rede ·
+    "mnist": 70.000 dígitos manuscritos, 28×28 (LeCun et al., 1998) ·
+    "fashion_mnist": 70.000 fotos de roupas, 28×28 (Xiao, Rasul e Vollgraf, 2017, arXiv:1708.07747).
+    Os dois últimos vivem em arquivos, procurados em `root`, depois na pasta que a variável de ambiente VAE_LESSONS_DATA
+    indica, depois no cache do usuário; se não estiverem em nenhuma, são baixados para o cache, uma vez.
 
-    split: "train" ou "test", partição fixa e estratificada por classe · device: onde pôr os tensores (padrão: CPU) ·
-    root: pasta dos arquivos, para os conjuntos que vivem em arquivos; "digits" não precisa dela.
-    Levanta ValueError se o nome ou a partição não existirem.
+    split: "train" ou "test"; em "digits", partição fixa e estratificada por classe, nos outros a de origem, 60.000 e
+    10.000 · device: onde pôr os tensores (padrão: CPU) · root: pasta dos arquivos, que "digits" não usa.
+    Levanta ValueError se o nome ou a partição não existirem, ou se um arquivo do usuário não for o esperado, e
+    FileNotFoundError, dizendo que arquivos pôr em que pasta, se não houver nem arquivos nem rede.
     """
     if name not in _LOADERS:
         raise ValueError(f"Conjunto de dados desconhecido: {name!r}. Os que existem são: {_names(_LOADERS)}.")
@@ -66,7 +81,13 @@ def _load_digits(split: str, root) -> Dataset:
     return Dataset(x=x[chosen], y=y[chosen], factors=None, image_shape=(8, 8), name="digits")
 
 
-_LOADERS = {"digits": _load_digits}
+def _load_idx(name: str, split: str, root) -> Dataset:
+    images, labels = idx_files.read_split(name, split, root)
+    y = labels.to(torch.int64)
+    return Dataset(x=images.flatten(1), y=y, factors=None, image_shape=tuple(images.shape[1:]), name=name)
+
+
+_LOADERS = {"digits": _load_digits} | {name: partial(_load_idx, name) for name in idx_files.SOURCES}
 
 
 def binarize(x: Tensor, mode: str = "dynamic", *, generator: torch.Generator | None = None) -> Tensor:
