@@ -142,13 +142,12 @@ def test_a_file_enters_the_cache_whole_and_in_one_move(mnist, monkeypatch):
     assert moves == [(CONTENT[IMAGES], False), (CONTENT[LABELS], False)]
 
 
-def test_a_progress_bar_counts_the_bytes(mnist, capsys):
-    mnist("good")
+def test_a_progress_bar_counts_the_bytes_and_those_of_the_pieces_before(mnist, capsys):
+    mnist("cut")
     load("mnist")
-    output = capsys.readouterr().out
-    assert f"Baixando {IMAGES}" in output
-    assert f"Baixando {LABELS}" in output
-    assert "100%" in output
+    bars = capsys.readouterr().out.split("\r")
+    for name in (IMAGES, LABELS):
+        assert [bar for bar in bars if bar.startswith(f"Baixando {name}: 100%")]
 
 
 # Espelhos com defeito
@@ -547,6 +546,13 @@ def test_a_folder_with_mnist_does_not_hide_fashion_mnist_which_has_the_same_name
     put(tmp_path / "fashion_mnist", OTHER_CONTENT)
     assert load("fashion_mnist", root=tmp_path).x.numpy().tobytes() == OTHER_CONTENT[IMAGES][16:]
     assert_is_mnist(load("mnist", root=tmp_path))
+
+
+def test_fashion_mnist_in_the_folder_called_mnist_is_an_error(no_network, tmp_path, monkeypatch):
+    monkeypatch.setitem(idx_files.SOURCES, "fashion_mnist", source(OTHER_CONTENT, []))
+    put(tmp_path / "mnist", OTHER_CONTENT)
+    with pytest.raises(ValueError, match=r"foi alterado ou é de outro conjunto"):
+        load("mnist", root=tmp_path)
 
 
 def test_the_cache_is_in_the_folder_the_system_reserves_for_it(tmp_path):

@@ -29,9 +29,7 @@ _PAUSE = 0.5  # segundos entre duas tentativas
 _CHUNK = 64 * 1024
 
 
-def download(
-    urls: Sequence[str], destination: Path, *, check: Callable[[Path], bytes], max_bytes: int, progress: bool = True
-) -> bytes:
+def download(urls: Sequence[str], destination: Path, *, check: Callable[[Path], bytes], max_bytes: int) -> bytes:
     """Baixa para `destination` o arquivo que está em cada uma das `urls`, e devolve o seu conteúdo.
 
     check: recebe o caminho do que chegou, devolve o conteúdo a guardar e levanta ValueError se não for o esperado ·
@@ -47,7 +45,7 @@ def download(
         reasons = []
         for url, partial in zip(urls, partials, strict=True):
             try:
-                content = _from_mirror(url, partial, check, max_bytes, progress)
+                content = _from_mirror(url, partial, check, max_bytes)
             except (ConnectionError, ValueError) as error:
                 reasons.append(f"{url}: {error}")
                 continue
@@ -86,13 +84,13 @@ def _put(content: bytes, destination: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _from_mirror(url: str, partial: Path, check: Callable[[Path], bytes], max_bytes: int, progress: bool) -> bytes:
+def _from_mirror(url: str, partial: Path, check: Callable[[Path], bytes], max_bytes: int) -> bytes:
     """O conteúdo conferido do que está em `url`, retomado a cada corte enquanto cada tentativa avançar."""
     joined = partial.exists()  # o que se vai conferir é feito de pedaços de mais de um pedido?
     for _ in range(_ATTEMPTS):
         before = _size(partial)
         try:
-            _append(url, partial, max_bytes, progress)
+            _append(url, partial, max_bytes)
             return check(partial)
         except ValueError:
             partial.unlink(missing_ok=True)
@@ -107,7 +105,7 @@ def _from_mirror(url: str, partial: Path, check: Callable[[Path], bytes], max_by
     raise ConnectionError(f"a transferência foi cortada {_ATTEMPTS} vezes")
 
 
-def _append(url: str, partial: Path, max_bytes: int, progress: bool) -> None:
+def _append(url: str, partial: Path, max_bytes: int) -> None:
     start = _size(partial)
     response = _request(url, start)
     if response is None:  # não falta nada: quem confere dirá se é o que se esperava
@@ -126,7 +124,6 @@ def _append(url: str, partial: Path, max_bytes: int, progress: bool) -> None:
                 desc=f"Baixando {name}",
                 unit="B",
                 unit_scale=True,
-                disable=not progress,
                 file=sys.stdout,
             ) as bar,
         ):
