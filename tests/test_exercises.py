@@ -79,13 +79,26 @@ def test_no_answer_whatsoever_raises(exercise_id, answer):
     assert result.message.endswith((".", "?"))
 
 
+@pytest.fixture
+def interrupt_soon():
+    """Ctrl-C daqui a 0,2 s. Um pytest posto em segundo plano nasce surdo ao Ctrl-C: devolve-se a ele o ouvido."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGALRM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="O Windows não tem SIGALRM, com que se imita o Ctrl-C.")
+@pytest.mark.usefixtures("interrupt_soon")
 def test_an_endless_answer_can_be_interrupted_and_the_verdict_says_so():
     def endless(x):
         while True:
             pass
 
-    signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
-    signal.setitimer(signal.ITIMER_REAL, 0.2)
     result = grade(SQUARE, endless)
     assert result.status == "❌"
     assert "interrompida" in result.message
