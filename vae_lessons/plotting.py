@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib
 import matplotlib.patheffects
-import matplotlib.style
 import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
+from matplotlib.style import library as styles
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from PIL import Image
@@ -27,7 +27,7 @@ from vae_lessons.models import VAE
 from vae_lessons.training import History
 
 # Dez cores distinguíveis por quem tem daltonismo (Petroff, 2021, arXiv:2107.02270), uma por classe.
-CLASS_COLORS = tuple(matplotlib.style.library["petroff10"]["axes.prop_cycle"].by_key()["color"])
+CLASS_COLORS = tuple(styles["petroff10"]["axes.prop_cycle"].by_key()["color"])
 
 # Uma cor (Okabe e Ito, 2008) e um traço por linha: em cinza, ou para quem não vê a cor, fica o traço.
 _LINE_STYLES = (
