@@ -1,6 +1,7 @@
 """Modelos em que a resposta certa é conhecida, para que os testes comparem com ela e não com o próprio código."""
 
 import math
+import signal
 from typing import NamedTuple
 
 import pytest
@@ -18,6 +19,14 @@ def _one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def listens_to_interrupts():
+    """Um pytest posto em segundo plano herda SIGINT ignorado; um kernel, não."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 class LinearGaussian(NamedTuple):

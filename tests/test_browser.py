@@ -88,7 +88,7 @@ def explorer(explorer_page):
 
 
 def slider(explorer, label: str):
-    return explorer.locator(".widget-slider").filter(has_text=label)
+    return explorer.locator(".widget-slider:visible").filter(has_text=label)
 
 
 def picture(explorer):
@@ -103,7 +103,7 @@ def changes_picture(explorer, act) -> None:
 
 
 def press(explorer, label: str, key: str) -> None:
-    """Aperta `key` com o foco no controle de rótulo `label`; se for "", no primeiro."""
+    """Aperta `key` com o foco no controle de rótulo `label`; se for "", no primeiro à vista."""
     handle = slider(explorer, label).locator(".noUi-handle").first
     handle.focus()
     handle.press(key)

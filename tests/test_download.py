@@ -271,7 +271,7 @@ def start_process(mirror, cache, fault, name=IMAGES):
     """Um processo que só baixa: não carrega torch, para que trinta caibam no teste."""
     digest = hashlib.sha256(CONTENT[name]).hexdigest()
     program = f"""
-import gzip, hashlib, sys
+import gzip, hashlib, signal, sys
 from pathlib import Path
 from vae_lessons.download import download
 
@@ -282,6 +282,7 @@ def check(path):
         raise ValueError("diferente")
     return content
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # num pytest em segundo plano nasceria ignorado
 print("pronto", flush=True)
 sys.stdin.read()
 destination = Path({str(cache / "mnist" / name)!r})
@@ -325,6 +326,7 @@ def test_an_interrupted_download_is_resumed_by_the_next_process(mnist, mirror, c
     assert mirror.requests[1] == ("stall_once", f"{IMAGES}.gz", f"bytes={half}-")
 
 
+@pytest.mark.usefixtures("listens_to_interrupts")
 def test_ctrl_c_in_the_middle_leaves_what_came_and_nothing_else(mnist, mirror, cache, monkeypatch):
     mnist("cut")
     monkeypatch.setattr(download.time, "sleep", lambda seconds: signal.raise_signal(signal.SIGINT))

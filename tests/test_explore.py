@@ -13,6 +13,7 @@ from PIL import Image
 
 from vae_lessons.data import Dataset, binarize, load
 from vae_lessons.explore import explore_latent, latent, slerp
+from vae_lessons.explore.base import ExactSlider
 from vae_lessons.models import VAE, mlp_vae
 
 TEST = load("digits", "test")
@@ -524,3 +525,21 @@ def test_a_model_that_gives_nan_is_refused(model, part):
         getattr(model, part).bias.fill_(math.nan)
     with pytest.raises(ValueError, match="NaN ou infinito"):
         explore_latent(model, TEST)
+
+
+def test_a_late_rounded_echo_does_not_undo_what_the_code_set():
+    """O navegador devolve 0,5 como 0,5000000000000001; se a devolução chega depois de outro valor, não vale."""
+    slider = ExactSlider(value=0.5, min=0.1, max=10.0, step=0.1)
+    slider.value = 5.0
+    slider.set_state({"value": 0.5000000000000001})
+    assert slider.value == 5.0
+    slider.set_state({"value": 0.6000000000000001})  # uma pessoa moveu
+    slider.set_state({"value": 0.5000000000000001})  # e voltou
+    assert slider.value == 0.5000000000000001
+
+
+def test_a_person_can_go_back_to_the_exact_value_the_code_had_left():
+    slider = ExactSlider(value=0.0, min=-3.0, max=3.0, step=0.1)
+    slider.value = 1.5
+    slider.set_state({"value": 0.0})
+    assert slider.value == 0.0

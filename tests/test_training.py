@@ -407,14 +407,6 @@ def press_stop():
     signal.raise_signal(signal.SIGINT)
 
 
-@pytest.fixture
-def listens_to_interrupts():
-    """Um pytest posto em segundo plano herda SIGINT ignorado; um kernel, não."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("listens_to_interrupts")
 @pytest.mark.parametrize("interrupt", [raise_interrupt, press_stop])
 @pytest.mark.parametrize("after", range(1, 10))

@@ -53,7 +53,19 @@ class _Exact:
 
     def __init__(self, **kwargs):
         self._range = kwargs["min"], kwargs["max"]
+        self._left_behind: list[float] = []
         super().__init__(**kwargs)
+
+    def set_state(self, sync_data: dict) -> None:
+        """O que vem do navegador, menos os ecos velhos: a devolução arredondada de um valor que o código já trocou."""
+        if "value" in sync_data:
+            echo = [old for old in self._left_behind if 0 < abs(sync_data["value"] - old) <= ROUNDING]
+            if echo and abs(sync_data["value"] - self.value) > ROUNDING:
+                self._left_behind.remove(echo[0])
+                sync_data = {key: value for key, value in sync_data.items() if key != "value"}
+        super().set_state(sync_data)
+        if "value" in sync_data:
+            self._left_behind = []  # quem mexeu foi uma pessoa: o navegador está em dia
 
     def place(self, value: float) -> None:
         """Vai a `value`; se estiver fora da faixa, ela se alarga em vez de cortá-lo."""
@@ -65,6 +77,8 @@ class _Exact:
     def notify_change(self, change) -> None:
         with self.hold_sync():  # min e value seguem juntos: separados, o navegador arredondaria entre um e outro
             if change["name"] == "value":
+                if isinstance(change["old"], float):  # na construção ainda não há valor antigo
+                    self._left_behind = [*self._left_behind[-99:], change["old"]]
                 position = self._position(self.value)
                 steps = (position - self.min) / self.step
                 if abs(steps - round(steps)) * self.step > ROUNDING:
