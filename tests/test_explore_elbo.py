@@ -212,20 +212,6 @@ def test_a_spread_set_by_code_is_a_whole_number_of_steps_from_the_minimum(explor
 # O que ele promete a quem o usa
 
 
-def test_every_control_is_on_the_screen_and_says_what_it_does(explorer):
-    shown = list(widgets_inside(explorer))
-    for name, control in explorer.controls.items():
-        assert shown.count(control) == 1, name
-        assert control.tooltip or all(control.tooltips), name
-    assert explorer.picture in shown
-
-
-def widgets_inside(widget):
-    for child in getattr(widget, "children", ()):
-        yield child
-        yield from widgets_inside(child)
-
-
 def test_the_caption_tells_which_model_it_is(explorer):
     assert "N(z, ½²)" in explorer.caption.value
     explorer.controls["mode"].value = "dois modos"

@@ -217,20 +217,6 @@ def test_only_the_slider_of_the_chosen_function_is_shown(explorer):
     assert (hidden("k"), hidden("omega")) == (True, False)
 
 
-def test_every_control_is_on_the_screen_and_says_what_it_does(explorer):
-    shown = list(widgets_inside(explorer))
-    for name, control in explorer.controls.items():
-        assert shown.count(control) == 1, name
-        assert control.tooltip or all(control.tooltips), name
-    assert explorer.picture in shown
-
-
-def widgets_inside(widget):
-    for child in getattr(widget, "children", ()):
-        yield child
-        yield from widgets_inside(child)
-
-
 def test_repr_is_short_and_always_the_same(explorer):
     put(explorer, mu=0.3)
     assert repr(explorer) == "GradientExplorer(q(z) = N(μ, σ²), 4000 repetições)"
