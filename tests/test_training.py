@@ -10,11 +10,10 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from vae_lessons import training
 from vae_lessons.data import binarize, load
 from vae_lessons.models import VAE, mlp_vae
 from vae_lessons.objectives import ElboTerms, elbo
-from vae_lessons.training import History, TrainConfig, beta_at, choose_device, fit
+from vae_lessons.training import History, TrainConfig, beta_at, choose_device, fit, loop
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="Esta máquina não tem GPU com CUDA.")
 
@@ -160,9 +159,7 @@ def test_epoch_averages_are_sums_over_examples():
     ids=["first_batch_dropped", "divided_by_all_batches", "every_batch_taken_as_full"],
 )
 def test_known_wrong_averages_are_caught(monkeypatch, wrong):
-    monkeypatch.setattr(
-        training, "_per_example", lambda sums, n: dict(zip(TERMS, wrong(sums, n).tolist(), strict=True))
-    )
+    monkeypatch.setattr(loop, "_per_example", lambda sums, n: dict(zip(TERMS, wrong(sums, n).tolist(), strict=True)))
     with pytest.raises(AssertionError):
         check_epoch_average()
 
@@ -176,7 +173,7 @@ def test_validation_is_averaged_over_all_its_batches(monkeypatch, held_out):
 
     results = []
     for size in (30, 4096):
-        monkeypatch.setattr(training, "_EVALUATION_BATCH", size)
+        monkeypatch.setattr(loop, "_EVALUATION_BATCH", size)
         results.append(quick_fit(Scripted(), held_out, objective=deterministic, validation=held_out).val_elbo)
     assert results[0] == pytest.approx(results[1])
     assert results[0][0] == pytest.approx(binarize(held_out, "static").sum(1).mean().item())
@@ -311,6 +308,27 @@ def test_training_receives_the_scheduled_beta_and_validation_receives_one(digits
     assert history.beta == pytest.approx([1.0, 2.0, 2.0])
 
 
+def test_schedules_reach_the_objective_step_by_step_and_validation_sees_the_end_of_the_epoch(digits, held_out):
+    seen = []
+
+    def objective(model, x, *, beta, temperature, capacity):
+        assert temperature.shape == capacity.shape == ()
+        seen.append((torch.is_grad_enabled(), float(temperature), float(capacity)))
+        return elbo(model, x, beta=beta)
+
+    config = TrainConfig(epochs=2, batch_size=75, device="cpu")
+    schedules = {"temperature": lambda epochs: 2.0 - epochs, "capacity": lambda epochs: 10 * epochs}
+    fit(small_vae(), digits, config, objective=objective, validation=held_out, schedules=schedules, progress=False)
+    steps = torch.arange(0, 2, 0.25).tolist()
+    assert [s[1:] for s in seen if s[0]] == [(2.0 - epochs, 10 * epochs) for epochs in steps]
+    assert [s[1:] for s in seen if not s[0]] == [(1.0, 10.0), (0.0, 20.0)]
+
+
+def test_schedule_that_is_not_finite_is_refused(digits):
+    with pytest.raises(ValueError, match=r"A agenda 'temperature' deve devolver um número finito, mas em 0 épocas"):
+        fit(small_vae(), digits, TrainConfig(epochs=1), schedules={"temperature": lambda _: math.nan}, progress=False)
+
+
 def test_warmup_longer_than_the_training_is_refused():
     with pytest.raises(ValueError, match="aquecimento mais longo que o treino"):
         TrainConfig(epochs=5, beta_warmup=6)
@@ -439,7 +457,7 @@ def test_interrupting_keeps_the_progress_made_so_far(digits):
 
 
 def test_interrupting_while_an_epoch_is_being_recorded_leaves_no_half_epoch(digits, monkeypatch):
-    right = History._append
+    right = History.append
 
     def half(history, record, seconds):
         if len(history) == 1:
@@ -448,7 +466,7 @@ def test_interrupting_while_an_epoch_is_being_recorded_leaves_no_half_epoch(digi
             raise KeyboardInterrupt
         right(history, record, seconds)
 
-    monkeypatch.setattr(History, "_append", half)
+    monkeypatch.setattr(History, "append", half)
     history = quick_fit(small_vae(), digits, epochs=3)
     assert lengths(history) == {1}
     assert len(history.to_frame()) == 1
@@ -677,9 +695,9 @@ def test_no_step_on_cuda_waits_for_the_gpu(digits):
         torch.cuda.set_sync_debug_mode("default")
         return right(sums, n)
 
-    right = training._per_example
+    right = loop._per_example
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "_per_example", after_last_batch)
+        patch.setattr(loop, "_per_example", after_last_batch)
         try:
             quick_fit(small_vae(), digits, device="cuda", objective=objective)
         finally:

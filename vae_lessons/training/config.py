@@ -1,0 +1,64 @@
+"""O que define um treino, além do modelo e dos dados."""
+
+import math
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Tudo o que define um treino além do modelo e dos dados.
+
+    epochs, batch_size, lr: como de costume · optimizer: "adam", "adamw", "rmsprop" ou "sgd" ·
+    beta: peso final da KL · beta_warmup: épocas em que o peso sobe em linha reta de 0 a beta (KL annealing;
+    Bowman et al., 2016) · binarize: "dynamic", "static" ou "none" (ver data.binarize) · seed: governa a ordem dos
+    exemplos, a binarização e o ruído, não os pesos iniciais do modelo · device: "auto", "cpu", "cuda", ... ·
+    patience: para depois de tantas épocas sem ELBO melhor e devolve os melhores pesos (None: nunca para).
+    """
+
+    epochs: int = 20
+    batch_size: int = 128
+    lr: float = 1e-3
+    optimizer: str = "adam"
+    beta: float = 1.0
+    beta_warmup: int = 0
+    binarize: str = "dynamic"
+    seed: int = 0
+    device: str = "auto"
+    patience: int | None = None
+
+    def __post_init__(self):
+        for name in ("epochs", "batch_size"):
+            _require_integer(name, getattr(self, name), at_least=1)
+        _require_integer("beta_warmup", self.beta_warmup, at_least=0)
+        _require_integer("seed", self.seed, at_least=0)
+        if self.patience is not None:
+            _require_integer("patience", self.patience, at_least=1)
+        if not (isinstance(self.lr, Real) and 0 < self.lr < math.inf):
+            raise ValueError(f"lr (a taxa de aprendizado) deve ser um número maior que zero, mas veio {self.lr!r}.")
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(
+                f"Otimizador desconhecido: {self.optimizer!r}. Os que existem são: {', '.join(map(repr, OPTIMIZERS))}."
+            )
+        if not (isinstance(self.beta, Real) and 0 <= self.beta < math.inf):
+            raise ValueError(f"beta (o peso da KL) deve ser um número ≥ 0, mas veio {self.beta!r}.")
+        if self.beta_warmup > self.epochs:
+            raise ValueError(
+                f"beta_warmup deve ficar entre 0 e epochs = {self.epochs}, mas veio {self.beta_warmup}: com um "
+                "aquecimento mais longo que o treino, o peso da KL nunca chegaria a beta. Aumente epochs ou encurte-o."
+            )
+        if self.binarize not in ("dynamic", "static", "none"):
+            raise ValueError(f"binarize deve ser 'dynamic', 'static' ou 'none', mas veio {self.binarize!r}.")
+
+
+def beta_at(step: int, steps_per_epoch: int, config: TrainConfig) -> float:
+    """O peso da KL no passo `step`, contado a partir de 1: sobe em reta até beta em beta_warmup épocas e lá fica."""
+    warmup_steps = config.beta_warmup * steps_per_epoch
+    return config.beta * min(1.0, step / warmup_steps) if warmup_steps else config.beta
+
+
+def _require_integer(name: str, value, *, at_least: int) -> None:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < at_least:
+        raise ValueError(f"{name} deve ser um inteiro maior ou igual a {at_least}, mas veio {value!r}.")

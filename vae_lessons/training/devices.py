@@ -1,0 +1,54 @@
+"""Onde o treino roda: o dispositivo, a semente e as linhas de execução."""
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+
+_FLOPS_WORTH_A_SECOND_THREAD = 1e8
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """ "auto": CUDA se houver, senão outro acelerador que o torch conheça (mps, xpu, ...), senão a CPU.
+
+    Qualquer outro nome é obedecido. Levanta ValueError se o dispositivo não existir nesta máquina.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda", torch.cuda.current_device())
+        if torch.accelerator.is_available():
+            return torch.accelerator.current_accelerator()
+        return torch.device("cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(
+            f"O dispositivo {name!r} não está disponível nesta máquina. Use device='auto' para que a escolha seja "
+            "automática, ou 'cpu', que sempre existe."
+        ) from error
+
+
+@contextlib.contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Semente própria dentro do bloco; fora dele, o gerador global segue como se nada tivesse acontecido."""
+    if device.type == "cpu":
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)  # só o da CPU: torch.manual_seed mudaria também o da GPU
+            yield
+    else:
+        with torch.random.fork_rng(devices=[device], device_type=device.type):
+            torch.manual_seed(seed)
+            yield
+
+
+@contextlib.contextmanager
+def threads_for(model, batch_size: int, device: torch.device) -> Iterator[None]:
+    """Numa CPU, um passo pequeno demais para dividir corre mais depressa numa linha de execução só."""
+    n_parameters = sum(p.numel() for p in model.parameters())
+    before = torch.get_num_threads()
+    if device.type == "cpu" and 6 * n_parameters * batch_size < _FLOPS_WORTH_A_SECOND_THREAD:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

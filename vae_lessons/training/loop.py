@@ -1,0 +1,206 @@
+"""O núcleo de treino. Os dados moram no dispositivo como uint8; o passo sorteia, converte e binariza lá mesmo.
+
+Dentro de uma época nada volta para a CPU: as somas ficam no dispositivo e são lidas uma vez, no fim. Os lotes têm
+sempre as mesmas formas (os cheios e o último, menor), como a captura em grafos CUDA exige.
+"""
+
+import math
+import sys
+import time
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from vae_lessons.data import Dataset
+from vae_lessons.models import VAE, evaluating, mode
+from vae_lessons.objectives import ElboTerms, elbo
+from vae_lessons.training.batches import fix_bits, prepare, to_batch, warn_if_not_a_likelihood
+from vae_lessons.training.config import TrainConfig, beta_at
+from vae_lessons.training.devices import choose_device, seeded, threads_for
+from vae_lessons.training.history import History
+
+Schedules = Mapping[str, Callable[[float], float]]
+
+_OPTIMIZERS = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "rmsprop": torch.optim.RMSprop,
+    "sgd": torch.optim.SGD,
+}
+_FUSED = ("adam", "adamw", "sgd")
+_EVALUATION_BATCH = 4096
+_VALIDATION_SEED = 0
+
+
+def fit(
+    model: VAE,
+    data: Dataset | Tensor,
+    config: TrainConfig = TrainConfig(),
+    *,
+    objective: Callable[..., ElboTerms] = elbo,
+    validation: Dataset | Tensor | None = None,
+    schedules: Schedules | None = None,
+    progress: bool = True,
+) -> History:
+    """Treina `model` no lugar, no dispositivo de `config`, e devolve o History.
+
+    data, validation: um Dataset, ou um tensor [N, D]: uint8, ou ponto flutuante com binarize="none" ·
+    objective(model, x, beta=tensor escalar) → ElboTerms; minimiza-se a média de `loss` no lote ·
+    schedules: o que mais muda durante o treino, além de β: nome → função que leva o número de épocas já decorridas, que
+    cresce a cada passo a partir de 0.0, a um número. O objetivo recebe cada um pelo nome, como tensor escalar: com
+    {"temperature": lambda epochs: max(0.5, math.exp(-0.05 * epochs))}, ele é chamado com beta=... e temperature=... .
+    A validação usa os valores do fim da época ·
+    progress: mostra a barra com ELBO, log-verossimilhança e KL (da validação, se houver).
+    O mesmo modelo inicial, dados e config dão o mesmo resultado na mesma máquina, e o gerador global de números
+    aleatórios fica como estava. A validação usa ruído próprio e fixo: não muda o treino.
+    Interromper o kernel (■) não perde nada: o modelo fica com os pesos do momento e o History, com as épocas completas.
+    Levanta ValueError se os dados não servirem e FloatingPointError se a ELBO deixar de ser finita.
+    """
+    device = choose_device(config.device)
+    x = prepare(data, config, device)
+    warn_if_not_a_likelihood(model, x, config)
+    held_out = None if validation is None else fix_bits(prepare(validation, config, device), config)
+    schedules = schedules or {}
+    model.to(device)
+    optimizer = _make_optimizer(model, config, device)
+    history = History()
+    best = None if config.patience is None else _BestWeights(config)
+    bar = tqdm(total=config.epochs, disable=not progress, file=sys.stdout, unit="época", desc="Treino")
+    try:
+        with (
+            bar,
+            mode(model, training=True),
+            seeded(config.seed, device),
+            threads_for(model, config.batch_size, device),
+        ):
+            for epoch in range(config.epochs):
+                started = time.perf_counter()
+                record = _run_epoch(model, x, epoch, config, optimizer, objective, schedules)
+                if held_out is not None:
+                    at_the_end = _scheduled_values(schedules, epoch + 1)
+                    record |= _validate(model, held_out, objective, device, at_the_end)
+                _require_finite(record, epoch, config)
+                history.append(record, time.perf_counter() - started)
+                bar.set_postfix_str(_summary(history), refresh=False)
+                bar.update()
+                if best is not None and best.should_stop(model, history):
+                    break
+    except KeyboardInterrupt:
+        history.drop_incomplete_epoch()
+        history.interrupted = True
+        print(
+            f"Treino interrompido: {len(history)} de {config.epochs} épocas completas. O modelo está pronto para uso."
+        )
+    if best is not None and not history.interrupted:
+        best.restore(model, history)
+    return history
+
+
+def _run_epoch(model, x: Tensor, epoch: int, config: TrainConfig, optimizer, objective, schedules) -> dict[str, float]:
+    """Uma passada por todos os exemplos: as médias por exemplo e o β do último passo."""
+    order = torch.randperm(len(x), device=x.device)
+    batches = order.split(config.batch_size)
+    sums = torch.empty(len(batches), 3, device=x.device)
+    values = _step_values(epoch, len(batches), config, schedules)
+    on_device = {name: torch.tensor(column, device=x.device).unbind() for name, column in values.items()}
+    for i, rows in enumerate(batches):
+        scheduled = {name: column[i] for name, column in on_device.items()}
+        terms = _train_step(model, to_batch(x[rows], config), scheduled, optimizer, objective)
+        sums[i] = _sums(terms)
+    return _per_example(sums, len(x)) | {"beta": values["beta"][-1]}
+
+
+def _step_values(epoch: int, n_steps: int, config: TrainConfig, schedules: Schedules) -> dict[str, list[float]]:
+    """O que muda a cada passo da época: β e as agendas, nome → um número por passo."""
+    first = epoch * n_steps
+    steps = range(first, first + n_steps)
+    rows = [_scheduled_values(schedules, step / n_steps) for step in steps]
+    return {"beta": [beta_at(step + 1, n_steps, config) for step in steps]} | {
+        name: [row[name] for row in rows] for name in schedules
+    }
+
+
+def _scheduled_values(schedules: Schedules, epochs: float) -> dict[str, float]:
+    values = {name: float(schedule(epochs)) for name, schedule in schedules.items()}
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise ValueError(f"A agenda {name!r} deve devolver um número finito, mas em {epochs:g} épocas deu {value}.")
+    return values
+
+
+def _train_step(model, batch: Tensor, scheduled: dict[str, Tensor], optimizer, objective) -> ElboTerms:
+    """Um passo do otimizador, sem esperar pelo dispositivo."""
+    optimizer.zero_grad(set_to_none=True)
+    terms = objective(model, batch, **scheduled)
+    terms.loss.mean().backward()
+    optimizer.step()
+    return terms
+
+
+def _validate(model, x: Tensor, objective, device: torch.device, scheduled: dict[str, float]) -> dict[str, float]:
+    """As médias na validação, com o mesmo ruído em todas as épocas: a curva muda só quando o modelo muda."""
+    with evaluating(model), seeded(_VALIDATION_SEED, device):
+        on_device = {name: torch.tensor(value, device=device) for name, value in scheduled.items()}
+        batches = x.split(_EVALUATION_BATCH)
+        sums = torch.stack([_sums(objective(model, batch, beta=1.0, **on_device)) for batch in batches])
+    return {f"val_{name}": value for name, value in _per_example(sums, len(x)).items()}
+
+
+def _sums(terms: ElboTerms) -> Tensor:
+    return torch.stack([terms.elbo.detach().sum(), terms.log_likelihood.detach().sum(), terms.kl.detach().sum()])
+
+
+def _per_example(sums: Tensor, n_examples: int) -> dict[str, float]:
+    """Somas por lote [lotes, 3] → médias por exemplo: a única leitura do dispositivo em toda a época."""
+    means = (sums.cpu().double().sum(0) / n_examples).tolist()
+    return dict(zip(("elbo", "log_likelihood", "kl"), means, strict=True))
+
+
+def _make_optimizer(model, config: TrainConfig, device: torch.device) -> torch.optim.Optimizer:
+    fused = {"fused": True} if config.optimizer in _FUSED and device.type in ("cpu", "cuda") else {}
+    return _OPTIMIZERS[config.optimizer](model.parameters(), lr=config.lr, **fused)
+
+
+class _BestWeights:
+    """Parada antecipada: guarda os melhores pesos pela ELBO da validação (ou do treino, se não houver validação).
+
+    Só conta depois do aquecimento de β: antes dele a KL ainda é barata e o modelo mais solto é que parece melhor.
+    """
+
+    def __init__(self, config: TrainConfig):
+        self.config = config
+        self.elbo = -math.inf
+        self.epoch: int | None = None
+        self.weights: dict[str, Tensor] = {}
+
+    def should_stop(self, model, history: History) -> bool:
+        epoch = len(history)
+        if epoch < self.config.beta_warmup:
+            return False
+        watched = (history.val_elbo or history.elbo)[-1]
+        if watched > self.elbo:
+            self.weights = {name: value.clone() for name, value in model.state_dict().items()}
+            self.elbo, self.epoch = watched, epoch
+        return epoch - self.epoch >= self.config.patience
+
+    def restore(self, model, history: History) -> None:
+        history.best_epoch = self.epoch
+        if self.weights:
+            model.load_state_dict(self.weights)
+
+
+def _require_finite(record: dict[str, float], epoch: int, config: TrainConfig) -> None:
+    if not all(math.isfinite(value) for value in record.values()):
+        shown = ", ".join(f"{name} = {value:.4g}" for name, value in record.items() if name != "beta")
+        raise FloatingPointError(
+            f"O treino divergiu na época {epoch + 1} ({shown}). Diminua lr (era {config.lr:g}) ou confira se os dados "
+            "têm NaN ou infinito."
+        )
+
+
+def _summary(history: History) -> str:
+    prefix, label = ("val_", " (validação)") if history.val_elbo else ("", "")
+    elbo_, log_lik, kl = (getattr(history, prefix + name)[-1] for name in ("elbo", "log_likelihood", "kl"))
+    return f"ELBO {elbo_:.2f} = log p(x|z) {log_lik:.2f} − KL {kl:.2f} nats{label}"
