@@ -508,7 +508,7 @@ def test_quadrature_is_for_one_dimension():
 
 
 def test_quadrature_is_for_a_normal():
-    with pytest.raises(TypeError, match=r"exact integra uma Normal .* mas q é Bernoulli"):
+    with pytest.raises(TypeError, match=r"exact enumera uma Categorical ou integra uma Normal .* mas q é Bernoulli"):
         exact(quadratic(0), Bernoulli(torch.zeros(2, 1)))
 
 

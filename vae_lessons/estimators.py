@@ -4,8 +4,9 @@ Cada um é chamado com (f, q, n_samples) e devolve o valor estimado de E_q[f(z)]
 escalar por exemplo cujo gradiente, obtido por retropropagação, é a estimativa do gradiente da esperança.
 
 f leva z [..., Z] a [...]. q é uma NamedTuple de parâmetros, como Normal(mean, log_var), com `log_prob` (um valor por
-dimensão) e `sample` ou `rsample`. O que f tiver de parâmetros próprios (o decodificador, na ELBO) recebe o gradiente
-dele, que passa por dentro de f, qualquer que seja o estimador.
+dimensão) e `sample` ou `rsample`. Se q for Categorical, z é one-hot (ou relaxado): f leva z [..., N, K], ou [..., K] se
+houver uma categórica só por exemplo, a [...]. O que f tiver de parâmetros próprios (o decodificador, na ELBO) recebe o
+gradiente dele, que passa por dentro de f, qualquer que seja o estimador.
 """
 
 from collections.abc import Callable
@@ -14,10 +15,18 @@ from typing import Generic, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from vae_lessons.distributions import Normal
+from vae_lessons.distributions import (
+    Categorical,
+    Normal,
+    one_hot_argmax,
+    require_temperature,
+    straight_through_of,
+)
 
 Distribution = TypeVar("Distribution")
 Baseline = None | str | float | Tensor | Callable[[Distribution], Tensor]
+
+_MOST_CODES = 100_000
 
 
 class Estimate(NamedTuple):
@@ -38,10 +47,11 @@ def pathwise(f: Callable[[Tensor], Tensor], q: Distribution, n_samples: int = 1)
     if not hasattr(q, "rsample"):
         raise TypeError(
             f"pathwise precisa de uma distribuição reparametrizável, e {type(q).__name__} não tem `rsample`: "
-            "não há z = g(ε, φ) diferenciável por onde o gradiente passe. Use score_function."
+            "não há z = g(ε, φ) diferenciável por onde o gradiente passe. Use score_function ou, para uma Categorical, "
+            "gumbel_softmax ou straight_through."
         )
     z = _copies(q, n_samples).rsample()
-    value = _evaluate(f, z).mean(0)
+    value = _evaluate(f, z, q).mean(0)
     return Estimate(value, value)
 
 
@@ -69,24 +79,80 @@ def score_function(
     TypeError se b for de outro tipo.
     """
     z = _copies(q, n_samples).sample().detach()
-    values = _evaluate(f, z)
+    values = _evaluate(f, z, q)
     advantages = (values - _baseline(baseline, q, values)).detach()
-    log_q = q.log_prob(z).sum(-1)
+    log_q = _joint_log_prob(q, z, values)
     surrogate = values + advantages * (log_q - log_q.detach())
     return Estimate(values.mean(0), surrogate.mean(0))
 
 
-def exact(f: Callable[[Tensor], Tensor], q: Normal, n_samples: int = 1) -> Estimate:
-    """E_q[f(z)] e o gradiente dela sem sorteio, para uma Normal de uma dimensão (Z = 1), por quadratura em ε.
+def gumbel_softmax(
+    f: Callable[[Tensor], Tensor],
+    q: Categorical,
+    n_samples: int = 1,
+    *,
+    temperature: float | Tensor,
+    hard: bool = False,
+) -> Estimate:
+    """Gradiente de f na amostra relaxada, y = softmax((log π + g) / τ) (Jang, Gu e Poole, 2017; Maddison et al., 2017).
 
-    Regra do trapézio em 201 pontos de ε ∈ [−10, 10], com z = μ + σε. Para f suave o erro cai mais depressa que
-    qualquer potência do passo: em float64, 1e-10 ou menos, mesmo para sen(ωz) com ωσ = 50. Para f com quinas, ~1e-3.
-    f: [..., 1] → [...], diferenciável, chamada com z [201, B, 1] · n_samples: aceito para que os estimadores sejam
-    intercambiáveis, e sem efeito, porque não há amostras.
-    Levanta TypeError se q não for Normal e ValueError se Z > 1 ou se f(z) não tiver a forma [...].
+    É o gradiente exato de outra esperança, E[f(y)]: como estimativa do de E_q[f(z)], é enviesada, menos quanto menor τ,
+    e tem mais variância quanto menor τ. Com hard=True, *straight-through* Gumbel-Softmax: f é avaliada no one-hot de y
+    e derivada como se ele fosse y.
+    f: [..., N, K] ou [..., K] → [...], diferenciável também no interior do simplex · q: Categorical ·
+    n_samples: L ≥ 1 · temperature: τ > 0, número ou tensor escalar.
+    `value` é sempre f no one-hot da amostra, que estima E_q[f(z)] sem viés; f(y) não a estima. Por isso, com
+    hard=False, f é avaliada duas vezes.
+    Levanta TypeError se q não for Categorical e ValueError se τ não for maior que zero, se n_samples < 1 ou se f(z) não
+    tiver a forma [...].
     """
+    _require_categorical("gumbel_softmax", q)
+    require_temperature(temperature)
+    copies = _copies(q, n_samples)
+    noise = copies.gumbel_noise()
+    y = copies.relaxed(temperature, noise, hard=hard)
+    at_y = _evaluate(f, y, q).mean(0)
+    if hard:
+        return Estimate(at_y, at_y)
+    with torch.no_grad():
+        value = _evaluate(f, one_hot_argmax(copies.logits + noise), q).mean(0)
+    return Estimate(value, straight_through_of(value, at_y))
+
+
+def straight_through(f: Callable[[Tensor], Tensor], q: Categorical, n_samples: int = 1) -> Estimate:
+    """Gradiente direto, *straight-through* (Bengio, Léonard e Courville, 2013): f é avaliada na amostra one-hot e
+    derivada como se a amostra fosse π, a média dela.
+
+    É enviesado, a não ser que f seja afim em cada categórica, com as outras fixas.
+    f: [..., N, K] ou [..., K] → [...], diferenciável · q: Categorical · n_samples: L ≥ 1.
+    Levanta TypeError se q não for Categorical e ValueError se n_samples < 1 ou se f(z) não tiver a forma [...].
+    """
+    _require_categorical("straight_through", q)
+    copies = _copies(q, n_samples)
+    value = _evaluate(f, straight_through_of(copies.sample(), copies.mean), q).mean(0)
+    return Estimate(value, value)
+
+
+def exact(f: Callable[[Tensor], Tensor], q: Normal | Categorical, n_samples: int = 1) -> Estimate:
+    """E_q[f(z)] e o gradiente dela sem sorteio: por enumeração, se q for Categorical, ou por quadratura, se for uma
+    Normal de uma dimensão (Z = 1).
+
+    Enumeração: Σ_z q(z) f(z) sobre os K^N códigos, no máximo 100.000. f é chamada com z [K^N, B, N, K], sempre one-hot,
+    e antes uma vez com um código só, para saber se as categóricas de cada exemplo são N ou uma; não precisa ser
+    diferenciável.
+    Quadratura: regra do trapézio em 201 pontos de ε ∈ [−10, 10], com z = μ + σε e f: [..., 1] → [...], diferenciável,
+    chamada com z [201, B, 1]. Para f suave o erro cai mais depressa que qualquer potência do passo: em float64, 1e-10
+    ou menos, mesmo para sen(ωz) com ωσ = 50. Para f com quinas, ~1e-3.
+    n_samples: aceito para que os estimadores sejam intercambiáveis, e sem efeito, porque não há amostras.
+    Levanta TypeError para outra q e ValueError se Z > 1, se houver códigos demais ou se f(z) não tiver a forma [...].
+    """
+    if isinstance(q, Categorical):
+        return _by_enumeration(f, q)
     if not isinstance(q, Normal):
-        raise TypeError(f"exact integra uma Normal de uma dimensão por quadratura, mas q é {type(q).__name__}.")
+        raise TypeError(
+            "exact enumera uma Categorical ou integra uma Normal de uma dimensão por quadratura, mas q é "
+            f"{type(q).__name__}."
+        )
     if q.mean.shape[-1] != 1:
         raise ValueError(
             f"exact integra uma Normal de uma dimensão (Z = 1), mas q tem parâmetros {tuple(q.mean.shape)}, ou seja, "
@@ -94,8 +160,30 @@ def exact(f: Callable[[Tensor], Tensor], q: Normal, n_samples: int = 1) -> Estim
         )
     noise = torch.linspace(-10, 10, 201, dtype=torch.float64)
     weights = torch.softmax(-0.5 * noise.square(), dim=0).to(q.mean)
-    values = _evaluate(f, q.rsample(noise.to(q.mean).reshape(-1, *[1] * q.mean.ndim)))
+    values = _evaluate(f, q.rsample(noise.to(q.mean).reshape(-1, *[1] * q.mean.ndim)), q)
     value = torch.tensordot(weights, values, dims=1)
+    return Estimate(value, value)
+
+
+def _by_enumeration(f: Callable[[Tensor], Tensor], q: Categorical) -> Estimate:
+    with torch.no_grad():
+        one_code = _evaluate(f, one_hot_argmax(q.logits), q)
+    n_classes = q.logits.shape[-1]
+    n_latents = 1 if one_code.ndim == q.logits.ndim - 1 else q.logits.shape[-2]
+    if n_classes**n_latents > _MOST_CODES:
+        raise ValueError(
+            f"exact enumera todos os códigos, e K^N = {n_classes}^{n_latents} passa de {_MOST_CODES}. Com tantos, "
+            "estime com gumbel_softmax, straight_through ou score_function."
+        )
+    classes = torch.arange(n_classes, device=q.logits.device)
+    codes = torch.cartesian_prod(*[classes] * n_latents).reshape(-1, n_latents)
+    one_hots = torch.nn.functional.one_hot(codes, n_classes).to(q.logits)
+    if one_code.ndim == q.logits.ndim - 1:
+        one_hots = one_hots.squeeze(1)
+    batch = one_code.shape
+    z = one_hots.reshape(-1, *[1] * len(batch), *one_hots.shape[1:]).expand(-1, *q.logits.shape)
+    values = _evaluate(f, z, q)
+    value = (_joint_log_prob(q, z, values).exp() * values).sum(0)
     return Estimate(value, value)
 
 
@@ -174,16 +262,40 @@ def _copies(q: Distribution, n: int) -> Distribution:
     return type(q)(*(parameter.expand(n, *parameter.shape) for parameter in q))
 
 
-def _evaluate(f: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
-    """f(z), com a certeza de que há um valor por amostra e exemplo: z [L, B, Z] → [L, B]."""
+def _evaluate(f: Callable[[Tensor], Tensor], z: Tensor, q: Distribution) -> Tensor:
+    """f(z), com a certeza de que há um valor por amostra e exemplo: z [L, B, Z] → [L, B].
+
+    Numa Categorical, z é [L, B, N, K] ou, com uma categórica por exemplo, [L, B, K]: a forma de f(z) diz qual.
+    """
     values = f(z)
-    if not isinstance(values, Tensor) or values.shape != z.shape[:-1]:
+    wanted = [z.shape[:-2], z.shape[:-1]] if isinstance(q, Categorical) else [z.shape[:-1]]
+    if not isinstance(values, Tensor) or values.shape not in wanted:
         came = f"a forma {tuple(values.shape)}" if isinstance(values, Tensor) else type(values).__name__
-        raise ValueError(
-            f"f deve levar z [..., Z] a [...]: de z {tuple(z.shape)} esperava-se a forma {tuple(z.shape[:-1])}, mas "
-            f"veio {came}. Some só sobre a última dimensão, com .sum(-1), e deixe as outras."
-        )
+        if isinstance(q, Categorical):
+            rule = "f deve levar z [..., N, K] (ou [..., K], se a categórica for uma só) a [...]"
+            advice = "Some sobre as categóricas e as classes, e deixe as outras dimensões."
+        else:
+            rule, advice = (
+                "f deve levar z [..., Z] a [...]",
+                "Some só sobre a última dimensão, com .sum(-1), e deixe as outras.",
+            )
+        shapes = " ou ".join(str(tuple(shape)) for shape in wanted)
+        raise ValueError(f"{rule}: de z {tuple(z.shape)} esperava-se a forma {shapes}, mas veio {came}. {advice}")
     return values
+
+
+def _joint_log_prob(q: Distribution, z: Tensor, values: Tensor) -> Tensor:
+    """log q(z), somado sobre as dimensões latentes: um valor por amostra e exemplo, como os de f."""
+    log_prob = q.log_prob(z)
+    return log_prob.sum(tuple(range(values.ndim, log_prob.ndim))) if log_prob.ndim > values.ndim else log_prob
+
+
+def _require_categorical(name: str, q: Distribution) -> None:
+    if not isinstance(q, Categorical):
+        raise TypeError(
+            f"{name} serve para latentes discretos, com q Categorical(logits), mas q é {type(q).__name__}. Se q for "
+            "reparametrizável, como uma Normal, use pathwise."
+        )
 
 
 def _baseline(baseline: Baseline, q: Distribution, values: Tensor) -> Tensor | float:

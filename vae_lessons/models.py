@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from vae_lessons.distributions import Bernoulli, ContinuousBernoulli, Normal
+from vae_lessons.distributions import Bernoulli, Categorical, ContinuousBernoulli, Normal
 
 Likelihood = Normal | Bernoulli | ContinuousBernoulli
 
@@ -79,7 +79,10 @@ class VAE(nn.Module):
                 f"Os pixels são {x.dtype} e o codificador é {weight.dtype}. Converta um deles: x.float(), por exemplo, "
                 "ou model.double()."
             )
-        output = self.encoder(x)
+        return self._posterior(self.encoder(x))
+
+    def _posterior(self, output: Tensor | Sequence[Tensor]) -> Normal:
+        """A saída do codificador como distribuição."""
         parts = tuple(output) if isinstance(output, tuple | list) else output.chunk(2, dim=-1)
         if [part.shape[-1] for part in parts] != [self.latent_dim] * 2:
             raise ValueError(
@@ -108,9 +111,60 @@ class VAE(nn.Module):
         """n imagens [n, D] com z ~ p(z): amostras de p(x|z) ou, com mean=True, a média de p(x|z), que não é amostra."""
         if n < 1:
             raise ValueError(f"n, o número de imagens a gerar, deve ser ao menos 1, mas veio {n}.")
-        prior = Normal(self.prior.mean.expand(n, -1), self.prior.log_var.expand(n, -1))
+        prior = type(self.prior)(*(parameter.expand(n, *parameter.shape) for parameter in self.prior))
         likelihood = self.decode(prior.sample(generator))
         return likelihood.mean if mean else likelihood.sample(generator)
+
+
+class CategoricalVAE(VAE):
+    """VAE de latentes discretos: N categóricas de K classes, com prior uniforme (Jang, Gu e Poole, 2017).
+
+    encoder: módulo x [..., D] → logits [..., N·K] · decoder: módulo z [..., N·K] → [..., D] ·
+    likelihood, data_dim: como em VAE.
+    Os latentes têm forma [..., N, K]: one-hot, ou no interior do simplex se relaxados.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        *,
+        n_latents: int,
+        n_classes: int,
+        likelihood: str | Callable[[Tensor], Likelihood] = "bernoulli",
+        data_dim: int | None = None,
+    ):
+        if n_latents < 1 or n_classes < 2:
+            raise ValueError(
+                "Um VAE categórico precisa de n_latents ≥ 1 categóricas de n_classes ≥ 2 classes, mas vieram "
+                f"n_latents = {n_latents} e n_classes = {n_classes}."
+            )
+        super().__init__(encoder, decoder, latent_dim=n_latents * n_classes, likelihood=likelihood, data_dim=data_dim)
+        self.n_latents = n_latents
+        self.n_classes = n_classes
+
+    @property
+    def prior(self) -> Categorical:
+        """p(z): uniforme em cada uma das N categóricas, com logits [N, K]."""
+        return Categorical(self._zero.unflatten(-1, (self.n_latents, self.n_classes)))
+
+    def decode(self, z: Tensor) -> Likelihood:
+        """p(x|z) para z [..., N, K]: os parâmetros da distribuição dos pixels [..., D], não uma imagem."""
+        shape = (self.n_latents, self.n_classes)
+        if z.shape[-2:] != shape:
+            raise ValueError(
+                f"O decodificador espera z de forma [..., {shape[0]}, {shape[1]}] (N categóricas, K classes), mas veio "
+                f"{tuple(z.shape)}. Se vierem índices de classes [..., N], passe-os por torch.nn.functional.one_hot."
+            )
+        return super().decode(z.flatten(-2))
+
+    def _posterior(self, output: Tensor) -> Categorical:
+        if not isinstance(output, Tensor) or output.shape[-1] != self.latent_dim:
+            raise ValueError(
+                f"O codificador deve devolver [..., {self.latent_dim}], os logits de n_latents = {self.n_latents} "
+                f"categóricas de n_classes = {self.n_classes} classes, mas devolveu {_describe_shapes(output)}."
+            )
+        return Categorical(output.unflatten(-1, (self.n_latents, self.n_classes)))
 
 
 def mlp_vae(
@@ -126,18 +180,38 @@ def mlp_vae(
     A última camada do codificador dá (mean, log_var) lado a lado; duas cabeças Linear separadas fariam a mesma conta.
     O decodificador termina em logits (ou médias, para "gaussian"), sem sigmoide.
     """
-    if activation not in _ACTIVATIONS:
-        raise ValueError(
-            f"Ativação desconhecida: {activation!r}. As que existem são: {', '.join(map(repr, _ACTIVATIONS))}."
-        )
     sizes = (data_dim, *hidden)
     if min(*sizes, latent_dim) < 1:
         raise ValueError(
             f"Toda camada precisa de ao menos uma unidade, mas vieram {sizes} e latent_dim = {latent_dim}."
         )
-    encoder = _mlp((*sizes, 2 * latent_dim), _ACTIVATIONS[activation])
-    decoder = _mlp((latent_dim, *reversed(sizes)), _ACTIVATIONS[activation])
+    encoder = _mlp((*sizes, 2 * latent_dim), activation)
+    decoder = _mlp((latent_dim, *reversed(sizes)), activation)
     return VAE(encoder, decoder, latent_dim=latent_dim, likelihood=likelihood, data_dim=data_dim)
+
+
+def categorical_vae(
+    data_dim: int,
+    n_latents: int,
+    n_classes: int,
+    hidden: Sequence[int] = (256, 128),
+    *,
+    likelihood: str | Callable[[Tensor], Likelihood] = "bernoulli",
+    activation: str = "relu",
+) -> CategoricalVAE:
+    """VAE categórico de camadas densas: D → hidden → N·K logits, e o espelho no decodificador, N·K → D.
+
+    Treina-se com um estimador que sirva para latentes discretos: gumbel_softmax, straight_through, score_function.
+    """
+    sizes = (data_dim, *hidden)
+    if min(sizes) < 1:
+        raise ValueError(f"Toda camada precisa de ao menos uma unidade, mas vieram {sizes}.")
+    code = n_latents * n_classes
+    encoder = _mlp((*sizes, code), activation)
+    decoder = _mlp((code, *reversed(sizes)), activation)
+    return CategoricalVAE(
+        encoder, decoder, n_latents=n_latents, n_classes=n_classes, likelihood=likelihood, data_dim=data_dim
+    )
 
 
 def soft_bound(log_var: Tensor, linear: float = 10.0, margin: float = 2.0) -> Tensor:
@@ -149,10 +223,14 @@ def soft_bound(log_var: Tensor, linear: float = 10.0, margin: float = 2.0) -> Te
     return inside + margin * torch.tanh((log_var - inside) / margin)
 
 
-def _mlp(sizes: Sequence[int], activation: type[nn.Module]) -> nn.Sequential:
+def _mlp(sizes: Sequence[int], activation: str) -> nn.Sequential:
+    if activation not in _ACTIVATIONS:
+        raise ValueError(
+            f"Ativação desconhecida: {activation!r}. As que existem são: {', '.join(map(repr, _ACTIVATIONS))}."
+        )
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(sizes):
-        layers += [nn.Linear(n_in, n_out), activation()]
+        layers += [nn.Linear(n_in, n_out), _ACTIVATIONS[activation]()]
     return nn.Sequential(*layers[:-1])
 
 

@@ -64,10 +64,15 @@ def log_likelihood_given_z(model: VAE, x: Tensor, z: Tensor) -> Tensor:
 
 
 def log_importance_weights(model: VAE, x: Tensor, k: int) -> Tensor:
-    """log w = log p(x|z) + log p(z) − log q(z|x) para k amostras z ~ q(z|x): x [B, D] → [k, B] (Burda et al., 2016)."""
+    """log w = log p(x|z) + log p(z) − log q(z|x) para k amostras z ~ q(z|x): x [B, D] → [k, B] (Burda et al., 2016).
+
+    O gradiente passa pelas amostras se q for reparametrizável; com latentes discretos, só os valores servem.
+    """
     q = model.encode(x)
-    noise = torch.randn((k, *q.mean.shape), dtype=q.mean.dtype, device=q.mean.device)
-    z = q.rsample(noise)
+    if hasattr(q, "rsample"):
+        z = q.rsample(torch.randn((k, *q.mean.shape), dtype=q.mean.dtype, device=q.mean.device))
+    else:
+        z = type(q)(*(parameter.expand(k, *parameter.shape) for parameter in q)).sample()
     return log_likelihood_given_z(model, x, z) + model.prior.log_prob(z).sum(-1) - q.log_prob(z).sum(-1)
 
 
