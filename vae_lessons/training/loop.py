@@ -19,6 +19,7 @@ from vae_lessons.objectives import ElboTerms, elbo
 from vae_lessons.training.batches import fix_bits, prepare, to_batch, warn_if_not_a_likelihood
 from vae_lessons.training.config import TrainConfig, beta_at
 from vae_lessons.training.devices import choose_device, seeded, threads_for
+from vae_lessons.training.divergence import all_finite, copy_of_weights, divergence
 from vae_lessons.training.history import History
 
 Schedules = Mapping[str, Callable[[float], float]]
@@ -56,7 +57,9 @@ def fit(
     O mesmo modelo inicial, dados e config dão o mesmo resultado na mesma máquina, e o gerador global de números
     aleatórios fica como estava. A validação usa ruído próprio e fixo: não muda o treino.
     Interromper o kernel (■) não perde nada: o modelo fica com os pesos do momento e o History, com as épocas completas.
-    Levanta ValueError se os dados não servirem e FloatingPointError se a ELBO deixar de ser finita.
+    Levanta ValueError se os dados não servirem, e TrainingDiverged (um FloatingPointError) se a perda ou os pesos
+    deixarem de ser finitos: o modelo volta aos pesos do fim da última época sã e as épocas completas ficam em
+    `history`, no erro.
     """
     device = choose_device(config.device)
     x = prepare(data, config, device)
@@ -67,6 +70,7 @@ def fit(
     optimizer = _make_optimizer(model, config, device)
     history = History()
     best = None if config.patience is None else _BestWeights(config)
+    last_good = copy_of_weights(model)
     bar = tqdm(total=config.epochs, disable=not progress, file=sys.stdout, unit="época", desc="Treino")
     try:
         with (
@@ -77,11 +81,14 @@ def fit(
         ):
             for epoch in range(config.epochs):
                 started = time.perf_counter()
-                record = _run_epoch(model, x, epoch, config, optimizer, objective, schedules)
+                record, losses = _run_epoch(model, x, epoch, config, optimizer, objective, schedules)
                 if held_out is not None:
                     at_the_end = _scheduled_values(schedules, epoch + 1)
                     record |= _validate(model, held_out, objective, device, at_the_end)
-                _require_finite(record, epoch, config)
+                if not (all(map(math.isfinite, record.values())) and all_finite(model, losses)):
+                    model.load_state_dict(last_good)
+                    raise divergence(record, history, config)
+                last_good = copy_of_weights(model)
                 history.append(record, time.perf_counter() - started)
                 bar.set_postfix_str(_summary(history), refresh=False)
                 bar.update()
@@ -98,18 +105,18 @@ def fit(
     return history
 
 
-def _run_epoch(model, x: Tensor, epoch: int, config: TrainConfig, optimizer, objective, schedules) -> dict[str, float]:
-    """Uma passada por todos os exemplos: as médias por exemplo e o β do último passo."""
+def _run_epoch(model, x: Tensor, epoch: int, config: TrainConfig, optimizer, objective, schedules):
+    """Uma passada por todos os exemplos: as médias por exemplo, com o β do último passo, e a perda de cada lote."""
     order = torch.randperm(len(x), device=x.device)
     batches = order.split(config.batch_size)
-    sums = torch.empty(len(batches), 3, device=x.device)
+    sums = torch.empty(len(batches), 4, device=x.device)
     values = _step_values(epoch, len(batches), config, schedules)
     on_device = {name: torch.tensor(column, device=x.device).unbind() for name, column in values.items()}
     for i, rows in enumerate(batches):
         scheduled = {name: column[i] for name, column in on_device.items()}
         terms = _train_step(model, to_batch(x[rows], config), scheduled, optimizer, objective)
         sums[i] = _sums(terms)
-    return _per_example(sums, len(x)) | {"beta": values["beta"][-1]}
+    return _per_example(sums[:, :3], len(x)) | {"beta": values["beta"][-1]}, sums[:, 3]
 
 
 def _step_values(epoch: int, n_steps: int, config: TrainConfig, schedules: Schedules) -> dict[str, list[float]]:
@@ -145,11 +152,12 @@ def _validate(model, x: Tensor, objective, device: torch.device, scheduled: dict
         on_device = {name: torch.tensor(value, device=device) for name, value in scheduled.items()}
         batches = x.split(_EVALUATION_BATCH)
         sums = torch.stack([_sums(objective(model, batch, beta=1.0, **on_device)) for batch in batches])
-    return {f"val_{name}": value for name, value in _per_example(sums, len(x)).items()}
+    return {f"val_{name}": value for name, value in _per_example(sums[:, :3], len(x)).items()}
 
 
 def _sums(terms: ElboTerms) -> Tensor:
-    return torch.stack([terms.elbo.detach().sum(), terms.log_likelihood.detach().sum(), terms.kl.detach().sum()])
+    """As somas no lote [4]: ELBO, log-verossimilhança, KL e perda."""
+    return torch.stack([term.detach().sum() for term in terms])
 
 
 def _per_example(sums: Tensor, n_examples: int) -> dict[str, float]:
@@ -181,7 +189,7 @@ class _BestWeights:
             return False
         watched = (history.val_elbo or history.elbo)[-1]
         if watched > self.elbo:
-            self.weights = {name: value.clone() for name, value in model.state_dict().items()}
+            self.weights = copy_of_weights(model)
             self.elbo, self.epoch = watched, epoch
         return epoch - self.epoch >= self.config.patience
 
@@ -189,15 +197,6 @@ class _BestWeights:
         history.best_epoch = self.epoch
         if self.weights:
             model.load_state_dict(self.weights)
-
-
-def _require_finite(record: dict[str, float], epoch: int, config: TrainConfig) -> None:
-    if not all(math.isfinite(value) for value in record.values()):
-        shown = ", ".join(f"{name} = {value:.4g}" for name, value in record.items() if name != "beta")
-        raise FloatingPointError(
-            f"O treino divergiu na época {epoch + 1} ({shown}). Diminua lr (era {config.lr:g}) ou confira se os dados "
-            "têm NaN ou infinito."
-        )
 
 
 def _summary(history: History) -> str:
