@@ -1,6 +1,7 @@
 """O que define um treino, além do modelo e dos dados."""
 
 import math
+import os
 from dataclasses import dataclass
 from numbers import Integral, Real
 
@@ -15,7 +16,9 @@ class TrainConfig:
     beta: peso final da KL · beta_warmup: épocas em que o peso sobe em linha reta de 0 a beta (KL annealing;
     Bowman et al., 2016) · binarize: "dynamic", "static" ou "none" (ver data.binarize) · seed: governa a ordem dos
     exemplos, a binarização e o ruído, não os pesos iniciais do modelo · device: "auto", "cpu", "cuda", ... ·
-    patience: para depois de tantas épocas sem ELBO melhor e devolve os melhores pesos (None: nunca para).
+    patience: para depois de tantas épocas sem ELBO melhor e devolve os melhores pesos (None: nunca para) ·
+    checkpoint: arquivo em que o treino é gravado ao fim das épocas, para que fit(..., resume=True) possa continuá-lo
+    (None: não grava).
     """
 
     epochs: int = 20
@@ -28,6 +31,7 @@ class TrainConfig:
     seed: int = 0
     device: str = "auto"
     patience: int | None = None
+    checkpoint: str | os.PathLike | None = None
 
     def __post_init__(self):
         for name in ("epochs", "batch_size"):
@@ -51,6 +55,8 @@ class TrainConfig:
             )
         if self.binarize not in ("dynamic", "static", "none"):
             raise ValueError(f"binarize deve ser 'dynamic', 'static' ou 'none', mas veio {self.binarize!r}.")
+        if not isinstance(self.checkpoint, str | os.PathLike | None) or self.checkpoint == "":
+            raise ValueError(f"checkpoint deve ser o caminho de um arquivo, ou None, mas veio {self.checkpoint!r}.")
 
 
 def beta_at(step: int, steps_per_epoch: int, config: TrainConfig) -> float:

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator
 
 import torch
+from torch import Tensor
 
 _FLOPS_WORTH_A_SECOND_THREAD = 1e8
 
@@ -39,6 +40,20 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
         with torch.random.fork_rng(devices=[device], device_type=device.type):
             torch.manual_seed(seed)
             yield
+
+
+def get_rng_state(device: torch.device) -> dict[str, Tensor]:
+    """O estado dos geradores de que um treino em `device` depende: o da CPU e o do dispositivo."""
+    states = {"cpu": torch.get_rng_state()}
+    if device.type != "cpu":
+        states[device.type] = torch.get_device_module(device).get_rng_state(device)
+    return states
+
+
+def set_rng_state(device: torch.device, states: dict[str, Tensor]) -> None:
+    torch.set_rng_state(states["cpu"])
+    if device.type != "cpu":
+        torch.get_device_module(device).set_rng_state(states[device.type], device)
 
 
 @contextlib.contextmanager

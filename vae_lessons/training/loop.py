@@ -4,6 +4,7 @@ Dentro de uma época nada volta para a CPU: as somas ficam no dispositivo e são
 sempre as mesmas formas (os cheios e o último, menor), como a captura em grafos CUDA exige.
 """
 
+import contextlib
 import math
 import sys
 import time
@@ -17,10 +18,13 @@ from vae_lessons.data import Dataset
 from vae_lessons.models import VAE, evaluating, mode
 from vae_lessons.objectives import ElboTerms, elbo
 from vae_lessons.training.batches import fix_bits, prepare, to_batch, warn_if_not_a_likelihood
+from vae_lessons.training.checkpoint import Checkpoint, identity_of
 from vae_lessons.training.config import TrainConfig, beta_at
 from vae_lessons.training.devices import choose_device, seeded, threads_for
 from vae_lessons.training.divergence import all_finite, copy_of_weights, divergence
 from vae_lessons.training.history import History
+from vae_lessons.training.patience import BestWeights
+from vae_lessons.training.state import TrainingState
 
 Schedules = Mapping[str, Callable[[float], float]]
 
@@ -43,6 +47,7 @@ def fit(
     objective: Callable[..., ElboTerms] = elbo,
     validation: Dataset | Tensor | None = None,
     schedules: Schedules | None = None,
+    resume: bool = False,
     progress: bool = True,
 ) -> History:
     """Treina `model` no lugar, no dispositivo de `config`, e devolve o History.
@@ -53,12 +58,18 @@ def fit(
     cresce a cada passo a partir de 0.0, a um número. O objetivo recebe cada um pelo nome, como tensor escalar: com
     {"temperature": lambda epochs: max(0.5, math.exp(-0.05 * epochs))}, ele é chamado com beta=... e temperature=... .
     A validação usa os valores do fim da época ·
+    resume: continua o treino gravado em config.checkpoint, ou começa do zero se o arquivo ainda não existir. O
+    resultado é o de um treino que nunca parou: na CPU, bit a bit. epochs pode ter crescido; o resto deve ser igual ·
     progress: mostra a barra com ELBO, log-verossimilhança e KL (da validação, se houver).
     O mesmo modelo inicial, dados e config dão o mesmo resultado na mesma máquina, e o gerador global de números
     aleatórios fica como estava. A validação usa ruído próprio e fixo: não muda o treino.
     Interromper o kernel (■) não perde nada: o modelo fica com os pesos do momento e o History, com as épocas completas.
-    Levanta ValueError se os dados não servirem, e TrainingDiverged (um FloatingPointError) se a perda ou os pesos
-    deixarem de ser finitos: o modelo volta aos pesos do fim da última época sã e as épocas completas ficam em
+    Com config.checkpoint, as épocas completas vão para o disco, por inteiro ou nada. Um processo morto de repente
+    perde, no pior caso, as épocas do tempo de 20 gravações; interrompido pelo teclado ou por um erro, só a época em
+    curso. O que o objetivo guardar por conta própria, fora do modelo, não é gravado.
+    Levanta ValueError se os dados não servirem ou se o arquivo estiver corrompido ou guardar outro treino,
+    FileExistsError se ele já existir e não for para retomá-lo, e TrainingDiverged (um FloatingPointError) se a perda ou
+    os pesos deixarem de ser finitos: o modelo volta aos pesos do fim da última época sã e as épocas completas ficam em
     `history`, no erro.
     """
     device = choose_device(config.device)
@@ -69,8 +80,14 @@ def fit(
     model.to(device)
     optimizer = _make_optimizer(model, config, device)
     history = History()
-    best = None if config.patience is None else _BestWeights(config)
-    last_good = copy_of_weights(model)
+    best = None if config.patience is None else BestWeights(config)
+    state = TrainingState(model, optimizer, history, best, device)
+    checkpoint = saved = None
+    if config.checkpoint is not None:
+        checkpoint = Checkpoint(config, identity_of(model, x, held_out, config, objective, schedules))
+        saved = checkpoint.read(resume=resume)
+    elif resume:
+        raise ValueError("resume=True continua o treino gravado em config.checkpoint, que é None: indique o arquivo.")
     bar = tqdm(total=config.epochs, disable=not progress, file=sys.stdout, unit="época", desc="Treino")
     try:
         with (
@@ -78,8 +95,16 @@ def fit(
             mode(model, training=True),
             seeded(config.seed, device),
             threads_for(model, config.batch_size, device),
+            checkpoint or contextlib.nullcontext(),
         ):
-            for epoch in range(config.epochs):
+            if saved is not None:
+                state.restore(saved)
+                bar.initial = bar.n = len(history)
+            elif checkpoint is not None:
+                checkpoint.write(state.snapshot())
+            last_good = copy_of_weights(model)
+            while len(history) < config.epochs and not (best is not None and best.ran_out(history)):
+                epoch = len(history)
                 started = time.perf_counter()
                 record, losses = _run_epoch(model, x, epoch, config, optimizer, objective, schedules)
                 if held_out is not None:
@@ -90,10 +115,12 @@ def fit(
                     raise divergence(record, history, config)
                 last_good = copy_of_weights(model)
                 history.append(record, time.perf_counter() - started)
+                if best is not None:
+                    best.update(model, history)
+                if checkpoint is not None:
+                    checkpoint.save(state.snapshot())
                 bar.set_postfix_str(_summary(history), refresh=False)
                 bar.update()
-                if best is not None and best.should_stop(model, history):
-                    break
     except KeyboardInterrupt:
         history.drop_incomplete_epoch()
         history.interrupted = True
@@ -169,34 +196,6 @@ def _per_example(sums: Tensor, n_examples: int) -> dict[str, float]:
 def _make_optimizer(model, config: TrainConfig, device: torch.device) -> torch.optim.Optimizer:
     fused = {"fused": True} if config.optimizer in _FUSED and device.type in ("cpu", "cuda") else {}
     return _OPTIMIZERS[config.optimizer](model.parameters(), lr=config.lr, **fused)
-
-
-class _BestWeights:
-    """Parada antecipada: guarda os melhores pesos pela ELBO da validação (ou do treino, se não houver validação).
-
-    Só conta depois do aquecimento de β: antes dele a KL ainda é barata e o modelo mais solto é que parece melhor.
-    """
-
-    def __init__(self, config: TrainConfig):
-        self.config = config
-        self.elbo = -math.inf
-        self.epoch: int | None = None
-        self.weights: dict[str, Tensor] = {}
-
-    def should_stop(self, model, history: History) -> bool:
-        epoch = len(history)
-        if epoch < self.config.beta_warmup:
-            return False
-        watched = (history.val_elbo or history.elbo)[-1]
-        if watched > self.elbo:
-            self.weights = copy_of_weights(model)
-            self.elbo, self.epoch = watched, epoch
-        return epoch - self.epoch >= self.config.patience
-
-    def restore(self, model, history: History) -> None:
-        history.best_epoch = self.epoch
-        if self.weights:
-            model.load_state_dict(self.weights)
 
 
 def _summary(history: History) -> str:
