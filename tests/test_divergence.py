@@ -65,6 +65,8 @@ def test_divergence_leaves_the_weights_and_the_history_of_the_last_good_epoch(di
     two_epochs = quick_fit(reference, digits, epochs=2)
     assert caught.value.history.elbo == two_epochs.elbo
     assert len(caught.value.history) == 2
+    assert caught.value.history.diverged
+    assert repr(caught.value.history).endswith(", divergiu)")
     for name, weight in model.state_dict().items():
         assert torch.equal(weight, reference.state_dict()[name]), name
 

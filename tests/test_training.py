@@ -159,7 +159,7 @@ def test_epoch_averages_are_sums_over_examples():
     ids=["first_batch_dropped", "divided_by_all_batches", "every_batch_taken_as_full"],
 )
 def test_known_wrong_averages_are_caught(monkeypatch, wrong):
-    monkeypatch.setattr(loop, "_per_example", lambda sums, n: dict(zip(TERMS, wrong(sums, n).tolist(), strict=True)))
+    monkeypatch.setattr(loop, "per_example", lambda sums, n: dict(zip(TERMS, wrong(sums, n).tolist(), strict=True)))
     with pytest.raises(AssertionError):
         check_epoch_average()
 
@@ -695,9 +695,9 @@ def test_no_step_on_cuda_waits_for_the_gpu(digits):
         torch.cuda.set_sync_debug_mode("default")
         return right(sums, n)
 
-    right = loop._per_example
+    right = loop.per_example
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "_per_example", after_last_batch)
+        patch.setattr(loop, "per_example", after_last_batch)
         try:
             quick_fit(small_vae(), digits, device="cuda", objective=objective)
         finally:

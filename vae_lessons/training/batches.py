@@ -31,10 +31,10 @@ def fix_bits(x: Tensor, config: TrainConfig) -> Tensor:
     return binarize(x, "static") if config.binarize == "dynamic" else to_batch(x, config)
 
 
-def to_batch(rows: Tensor, config: TrainConfig) -> Tensor:
+def to_batch(rows: Tensor, config: TrainConfig, *, generator: torch.Generator | None = None) -> Tensor:
     if rows.is_floating_point():
         return rows
-    return binarize(rows, "dynamic" if config.binarize == "dynamic" else "none")
+    return binarize(rows, "dynamic" if config.binarize == "dynamic" else "none", generator=generator)
 
 
 def warn_if_not_a_likelihood(model, x: Tensor, config: TrainConfig) -> None:

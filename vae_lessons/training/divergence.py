@@ -31,6 +31,7 @@ def all_finite(model: nn.Module, losses: Tensor) -> bool:
 def divergence(record: dict[str, float], history: History, config: TrainConfig) -> TrainingDiverged:
     """O erro da época seguinte às de `history`, cujas médias seriam as de `record`."""
     shown = ", ".join(f"{name} = {value:.4g}" for name, value in record.items() if name != "beta")
+    history.diverged = True
     epoch = len(history)
     return TrainingDiverged(
         f"O treino divergiu na época {epoch + 1} ({shown}): a perda ou os pesos deixaram de ser finitos. O modelo "

@@ -12,7 +12,8 @@ class History:
 
     elbo, log_likelihood, kl: no treino, medidas durante a época, com os pesos mudando · val_*: na validação, ao fim de
     cada época (vazias sem validação) · beta: o peso da KL no fim da época · seconds: duração.
-    interrupted: o treino foi interrompido pelo teclado · best_epoch: com patience, a época dos pesos devolvidos.
+    interrupted: o treino foi interrompido pelo teclado · diverged: parou porque a perda ou os pesos deixaram de ser
+    finitos; as épocas daqui são as de antes · best_epoch: com patience, a época dos pesos devolvidos.
     """
 
     elbo: list[float] = field(default_factory=list)
@@ -24,6 +25,7 @@ class History:
     val_log_likelihood: list[float] = field(default_factory=list)
     val_kl: list[float] = field(default_factory=list)
     interrupted: bool = False
+    diverged: bool = False
     best_epoch: int | None = None
 
     def __len__(self) -> int:
@@ -32,7 +34,7 @@ class History:
     def __repr__(self) -> str:
         if not self.seconds:
             return "History(nenhuma época completa)"
-        state = ", interrompido" if self.interrupted else ""
+        state = ", interrompido" * self.interrupted + ", divergiu" * self.diverged
         return f"History({len(self)} épocas, ELBO {self.elbo[0]:.2f} → {self.elbo[-1]:.2f} nats{state})"
 
     def append(self, record: dict[str, float], seconds: float) -> None:

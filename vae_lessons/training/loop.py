@@ -8,7 +8,7 @@ import contextlib
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -78,7 +78,7 @@ def fit(
     held_out = None if validation is None else fix_bits(prepare(validation, config, device), config)
     schedules = schedules or {}
     model.to(device)
-    optimizer = _make_optimizer(model, config, device)
+    optimizer = make_optimizer(model.parameters(), config, device)
     history = History()
     best = None if config.patience is None else BestWeights(config)
     state = TrainingState(model, optimizer, history, best, device)
@@ -108,8 +108,8 @@ def fit(
                 started = time.perf_counter()
                 record, losses = _run_epoch(model, x, epoch, config, optimizer, objective, schedules)
                 if held_out is not None:
-                    at_the_end = _scheduled_values(schedules, epoch + 1)
-                    record |= _validate(model, held_out, objective, device, at_the_end)
+                    at_the_end = scheduled_values(schedules, epoch + 1)
+                    record |= validate(model, held_out, objective, device, at_the_end)
                 if not (all(map(math.isfinite, record.values())) and all_finite(model, losses)):
                     model.load_state_dict(last_good)
                     raise divergence(record, history, config)
@@ -137,26 +137,26 @@ def _run_epoch(model, x: Tensor, epoch: int, config: TrainConfig, optimizer, obj
     order = torch.randperm(len(x), device=x.device)
     batches = order.split(config.batch_size)
     sums = torch.empty(len(batches), 4, device=x.device)
-    values = _step_values(epoch, len(batches), config, schedules)
+    values = step_values(epoch, len(batches), config, schedules)
     on_device = {name: torch.tensor(column, device=x.device).unbind() for name, column in values.items()}
     for i, rows in enumerate(batches):
         scheduled = {name: column[i] for name, column in on_device.items()}
         terms = _train_step(model, to_batch(x[rows], config), scheduled, optimizer, objective)
-        sums[i] = _sums(terms)
-    return _per_example(sums[:, :3], len(x)) | {"beta": values["beta"][-1]}, sums[:, 3]
+        sums[i] = batch_sums(terms)
+    return per_example(sums[:, :3], len(x)) | {"beta": values["beta"][-1]}, sums[:, 3]
 
 
-def _step_values(epoch: int, n_steps: int, config: TrainConfig, schedules: Schedules) -> dict[str, list[float]]:
+def step_values(epoch: int, n_steps: int, config: TrainConfig, schedules: Schedules) -> dict[str, list[float]]:
     """O que muda a cada passo da época: β e as agendas, nome → um número por passo."""
     first = epoch * n_steps
     steps = range(first, first + n_steps)
-    rows = [_scheduled_values(schedules, step / n_steps) for step in steps]
+    rows = [scheduled_values(schedules, step / n_steps) for step in steps]
     return {"beta": [beta_at(step + 1, n_steps, config) for step in steps]} | {
         name: [row[name] for row in rows] for name in schedules
     }
 
 
-def _scheduled_values(schedules: Schedules, epochs: float) -> dict[str, float]:
+def scheduled_values(schedules: Schedules, epochs: float) -> dict[str, float]:
     values = {name: float(schedule(epochs)) for name, schedule in schedules.items()}
     for name, value in values.items():
         if not math.isfinite(value):
@@ -173,29 +173,29 @@ def _train_step(model, batch: Tensor, scheduled: dict[str, Tensor], optimizer, o
     return terms
 
 
-def _validate(model, x: Tensor, objective, device: torch.device, scheduled: dict[str, float]) -> dict[str, float]:
+def validate(model, x: Tensor, objective, device: torch.device, scheduled: dict[str, float]) -> dict[str, float]:
     """As médias na validação, com o mesmo ruído em todas as épocas: a curva muda só quando o modelo muda."""
     with evaluating(model), seeded(_VALIDATION_SEED, device):
         on_device = {name: torch.tensor(value, device=device) for name, value in scheduled.items()}
         batches = x.split(_EVALUATION_BATCH)
-        sums = torch.stack([_sums(objective(model, batch, beta=1.0, **on_device)) for batch in batches])
-    return {f"val_{name}": value for name, value in _per_example(sums[:, :3], len(x)).items()}
+        sums = torch.stack([batch_sums(objective(model, batch, beta=1.0, **on_device)) for batch in batches])
+    return {f"val_{name}": value for name, value in per_example(sums[:, :3], len(x)).items()}
 
 
-def _sums(terms: ElboTerms) -> Tensor:
+def batch_sums(terms: ElboTerms) -> Tensor:
     """As somas no lote [4]: ELBO, log-verossimilhança, KL e perda."""
     return torch.stack([term.detach().sum() for term in terms])
 
 
-def _per_example(sums: Tensor, n_examples: int) -> dict[str, float]:
+def per_example(sums: Tensor, n_examples: int) -> dict[str, float]:
     """Somas por lote [lotes, 3] → médias por exemplo: a única leitura do dispositivo em toda a época."""
     means = (sums.cpu().double().sum(0) / n_examples).tolist()
     return dict(zip(("elbo", "log_likelihood", "kl"), means, strict=True))
 
 
-def _make_optimizer(model, config: TrainConfig, device: torch.device) -> torch.optim.Optimizer:
+def make_optimizer(parameters: Iterable[Tensor], config: TrainConfig, device: torch.device) -> torch.optim.Optimizer:
     fused = {"fused": True} if config.optimizer in _FUSED and device.type in ("cpu", "cuda") else {}
-    return _OPTIMIZERS[config.optimizer](model.parameters(), lr=config.lr, **fused)
+    return _OPTIMIZERS[config.optimizer](parameters, lr=config.lr, **fused)
 
 
 def _summary(history: History) -> str:
