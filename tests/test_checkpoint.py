@@ -16,7 +16,7 @@ from torch import nn
 from vae_lessons.data import load
 from vae_lessons.models import mlp_vae
 from vae_lessons.objectives import elbo
-from vae_lessons.training import TrainConfig, TrainingDiverged, checkpoint, fit
+from vae_lessons.training import TrainConfig, TrainingDiverged, checkpoint, fit, precision
 
 ROOT = Path(__file__).resolve().parent.parent
 KILLS = 20
@@ -433,11 +433,13 @@ OTHERS = {
     "binarize": "static",
     "seed": 1,
     "patience": 3,
+    "precision": "bfloat16",
 }
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_every_setting_that_changes_the_training_is_compared(digits, path, name):
+def test_every_setting_that_changes_the_training_is_compared(digits, path, name, monkeypatch):
+    monkeypatch.setattr(precision, "_has_bfloat16", lambda device: True)
     quick_fit(small_vae(), digits, epochs=1, checkpoint=path)
     with pytest.raises(ValueError, match=rf"(?m)^  {name}: .* no arquivo, {OTHERS[name]} agora$"):
         quick_fit(small_vae(), digits, epochs=2, checkpoint=path, resume=True, **{name: OTHERS[name]})

@@ -19,7 +19,7 @@ from vae_lessons.training.config import TrainConfig
 _FORMAT = 1
 _DIGEST_BYTES = hashlib.sha256().digest_size
 _TIME_BETWEEN_WRITES = 20  # em durações de uma gravação: gravar não custa mais que uns 5% do treino
-_MAY_CHANGE = ("epochs", "checkpoint", "device")  # não mudam o que já foi treinado; do device, só o tipo
+_MAY_CHANGE = ("epochs", "checkpoint", "backend", "device")  # não mudam o que já foi treinado; do device, só o tipo
 
 
 class Checkpoint:

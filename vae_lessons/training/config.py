@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 
 OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
+BACKENDS = ("auto", "eager", "graph", "compile")
+PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,10 @@ class TrainConfig:
     beta: peso final da KL · beta_warmup: épocas em que o peso sobe em linha reta de 0 a beta (KL annealing;
     Bowman et al., 2016) · binarize: "dynamic", "static" ou "none" (ver data.binarize) · seed: governa a ordem dos
     exemplos, a binarização e o ruído, não os pesos iniciais do modelo · device: "auto", "cpu", "cuda", ... ·
+    backend: como os passos são dados, o que muda a velocidade e não o resultado: "eager", um a um; "graph", vários por
+    vez, gravados num grafo CUDA; "compile", com torch.compile, que pede um compilador instalado; "auto": "graph" em
+    CUDA e "eager" no resto · precision: "float32", ou "bfloat16" para as redes, com os pesos e o que se mede em
+    float32, onde o dispositivo tem instruções para isso ·
     patience: para depois de tantas épocas sem ELBO melhor e devolve os melhores pesos (None: nunca para) ·
     checkpoint: arquivo em que o treino é gravado ao fim das épocas, para que fit(..., resume=True) possa continuá-lo
     (None: não grava).
@@ -30,6 +36,8 @@ class TrainConfig:
     binarize: str = "dynamic"
     seed: int = 0
     device: str = "auto"
+    backend: str = "auto"
+    precision: str = "float32"
     patience: int | None = None
     checkpoint: str | os.PathLike | None = None
 
@@ -46,6 +54,10 @@ class TrainConfig:
             raise ValueError(
                 f"Otimizador desconhecido: {self.optimizer!r}. Os que existem são: {', '.join(map(repr, OPTIMIZERS))}."
             )
+        if self.backend not in BACKENDS:
+            raise ValueError(f"backend deve ser {_or(BACKENDS)}, mas veio {self.backend!r}.")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision deve ser {_or(PRECISIONS)}, mas veio {self.precision!r}.")
         if not (isinstance(self.beta, Real) and 0 <= self.beta < math.inf):
             raise ValueError(f"beta (o peso da KL) deve ser um número ≥ 0, mas veio {self.beta!r}.")
         if self.beta_warmup > self.epochs:
@@ -68,3 +80,8 @@ def beta_at(step: int, steps_per_epoch: int, config: TrainConfig) -> float:
 def _require_integer(name: str, value, *, at_least: int) -> None:
     if not isinstance(value, Integral) or isinstance(value, bool) or value < at_least:
         raise ValueError(f"{name} deve ser um inteiro maior ou igual a {at_least}, mas veio {value!r}.")
+
+
+def _or(options: tuple[str, ...]) -> str:
+    *first, last = map(repr, options)
+    return f"{', '.join(first)} ou {last}"

@@ -29,6 +29,18 @@ def choose_device(name: str = "auto") -> torch.device:
         ) from error
 
 
+def choose_backend(name: str, device: torch.device) -> str:
+    """ "auto" é "graph" em CUDA e "eager" no resto. Levanta ValueError se não houver CUDA para o grafo pedido."""
+    if name == "auto":
+        return "graph" if device.type == "cuda" else "eager"
+    if name == "graph" and device.type != "cuda":
+        raise ValueError(
+            f"backend='graph' grava grafos CUDA, e o treino seria em {device.type!r}. Use backend='auto', ou um device "
+            "CUDA se houver."
+        )
+    return name
+
+
 @contextlib.contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Semente própria dentro do bloco; fora dele, o gerador global segue como se nada tivesse acontecido."""

@@ -17,14 +17,18 @@ from tqdm import tqdm
 from vae_lessons.data import Dataset
 from vae_lessons.models import VAE, evaluating, mode
 from vae_lessons.objectives import ElboTerms, elbo
-from vae_lessons.training.batches import fix_bits, prepare, to_batch, warn_if_not_a_likelihood
+from vae_lessons.training.batches import fix_bits, prepare, warn_if_not_a_likelihood
 from vae_lessons.training.checkpoint import Checkpoint, identity_of
+from vae_lessons.training.compilation import compiled
 from vae_lessons.training.config import TrainConfig, beta_at
-from vae_lessons.training.devices import choose_device, seeded, threads_for
+from vae_lessons.training.devices import choose_backend, choose_device, seeded, threads_for
 from vae_lessons.training.divergence import all_finite, copy_of_weights, divergence
+from vae_lessons.training.graphs import CudaRecorder, GraphSteps
 from vae_lessons.training.history import History
 from vae_lessons.training.patience import BestWeights
+from vae_lessons.training.precision import float32_outputs, in_bfloat16, require_bfloat16
 from vae_lessons.training.state import TrainingState
+from vae_lessons.training.steps import EagerSteps, batch_sums, training_step
 
 Schedules = Mapping[str, Callable[[float], float]]
 
@@ -35,6 +39,7 @@ _OPTIMIZERS = {
     "sgd": torch.optim.SGD,
 }
 _FUSED = ("adam", "adamw", "sgd")
+_CAPTURABLE = ("adam", "adamw", "rmsprop")  # o SGD não guarda estado: cabe num grafo como é
 _EVALUATION_BATCH = 4096
 _VALIDATION_SEED = 0
 
@@ -73,12 +78,15 @@ def fit(
     `history`, no erro.
     """
     device = choose_device(config.device)
+    backend = choose_backend(config.backend, device)
+    if config.precision == "bfloat16":
+        require_bfloat16(device)
     x = prepare(data, config, device)
     warn_if_not_a_likelihood(model, x, config)
     held_out = None if validation is None else fix_bits(prepare(validation, config, device), config)
     schedules = schedules or {}
     model.to(device)
-    optimizer = make_optimizer(model.parameters(), config, device)
+    optimizer = make_optimizer(model.parameters(), config, device, capturable=backend == "graph")
     history = History()
     best = None if config.patience is None else BestWeights(config)
     state = TrainingState(model, optimizer, history, best, device)
@@ -95,6 +103,7 @@ def fit(
             mode(model, training=True),
             seeded(config.seed, device),
             threads_for(model, config.batch_size, device),
+            float32_outputs(model) if config.precision == "bfloat16" else contextlib.nullcontext(),
             checkpoint or contextlib.nullcontext(),
         ):
             if saved is not None:
@@ -103,10 +112,11 @@ def fit(
             elif checkpoint is not None:
                 checkpoint.write(state.snapshot())
             last_good = copy_of_weights(model)
+            steps = _make_steps(model, x, config, backend, optimizer, objective)
             while len(history) < config.epochs and not (best is not None and best.ran_out(history)):
                 epoch = len(history)
                 started = time.perf_counter()
-                record, losses = _run_epoch(model, x, epoch, config, optimizer, objective, schedules)
+                record, losses = _run_epoch(steps, x, epoch, config, schedules)
                 if held_out is not None:
                     at_the_end = scheduled_values(schedules, epoch + 1)
                     record |= validate(model, held_out, objective, device, at_the_end)
@@ -132,17 +142,23 @@ def fit(
     return history
 
 
-def _run_epoch(model, x: Tensor, epoch: int, config: TrainConfig, optimizer, objective, schedules):
+def _make_steps(model, x: Tensor, config: TrainConfig, backend: str, optimizer, objective) -> EagerSteps | GraphSteps:
+    if config.precision == "bfloat16":
+        objective = in_bfloat16(objective, x.device)
+    if backend == "compile":
+        objective = compiled(objective, x.device)
+    step = training_step(model, x, config, optimizer, objective)
+    if backend != "graph":
+        return EagerSteps(step, config.batch_size)
+    tensors = [*model.parameters(), *model.buffers()]
+    return GraphSteps(step, config.batch_size, tensors=tensors, optimizer=optimizer, recorder=CudaRecorder(x.device))
+
+
+def _run_epoch(steps: EagerSteps | GraphSteps, x: Tensor, epoch: int, config: TrainConfig, schedules: Schedules):
     """Uma passada por todos os exemplos: as médias por exemplo, com o β do último passo, e a perda de cada lote."""
     order = torch.randperm(len(x), device=x.device)
-    batches = order.split(config.batch_size)
-    sums = torch.empty(len(batches), 4, device=x.device)
-    values = step_values(epoch, len(batches), config, schedules)
-    on_device = {name: torch.tensor(column, device=x.device).unbind() for name, column in values.items()}
-    for i, rows in enumerate(batches):
-        scheduled = {name: column[i] for name, column in on_device.items()}
-        terms = _train_step(model, to_batch(x[rows], config), scheduled, optimizer, objective)
-        sums[i] = batch_sums(terms)
+    values = step_values(epoch, math.ceil(len(x) / config.batch_size), config, schedules)
+    sums = steps.run(order, {name: torch.tensor(column, device=x.device) for name, column in values.items()})
     return per_example(sums[:, :3], len(x)) | {"beta": values["beta"][-1]}, sums[:, 3]
 
 
@@ -164,15 +180,6 @@ def scheduled_values(schedules: Schedules, epochs: float) -> dict[str, float]:
     return values
 
 
-def _train_step(model, batch: Tensor, scheduled: dict[str, Tensor], optimizer, objective) -> ElboTerms:
-    """Um passo do otimizador, sem esperar pelo dispositivo."""
-    optimizer.zero_grad(set_to_none=True)
-    terms = objective(model, batch, **scheduled)
-    terms.loss.mean().backward()
-    optimizer.step()
-    return terms
-
-
 def validate(model, x: Tensor, objective, device: torch.device, scheduled: dict[str, float]) -> dict[str, float]:
     """As médias na validação, com o mesmo ruído em todas as épocas: a curva muda só quando o modelo muda."""
     with evaluating(model), seeded(_VALIDATION_SEED, device):
@@ -182,20 +189,22 @@ def validate(model, x: Tensor, objective, device: torch.device, scheduled: dict[
     return {f"val_{name}": value for name, value in per_example(sums[:, :3], len(x)).items()}
 
 
-def batch_sums(terms: ElboTerms) -> Tensor:
-    """As somas no lote [4]: ELBO, log-verossimilhança, KL e perda."""
-    return torch.stack([term.detach().sum() for term in terms])
-
-
 def per_example(sums: Tensor, n_examples: int) -> dict[str, float]:
     """Somas por lote [lotes, 3] → médias por exemplo: a única leitura do dispositivo em toda a época."""
     means = (sums.cpu().double().sum(0) / n_examples).tolist()
     return dict(zip(("elbo", "log_likelihood", "kl"), means, strict=True))
 
 
-def make_optimizer(parameters: Iterable[Tensor], config: TrainConfig, device: torch.device) -> torch.optim.Optimizer:
-    fused = {"fused": True} if config.optimizer in _FUSED and device.type in ("cpu", "cuda") else {}
-    return _OPTIMIZERS[config.optimizer](parameters, lr=config.lr, **fused)
+def make_optimizer(
+    parameters: Iterable[Tensor], config: TrainConfig, device: torch.device, *, capturable: bool = False
+) -> torch.optim.Optimizer:
+    """O otimizador de config, fundido onde há; capturable: para ser gravado num grafo CUDA, com lr no dispositivo."""
+    options = {"lr": config.lr}
+    if config.optimizer in _FUSED and device.type in ("cpu", "cuda"):
+        options["fused"] = True
+    if capturable and config.optimizer in _CAPTURABLE and device.type == "cuda":
+        options |= {"capturable": True, "lr": torch.tensor(config.lr, device=device)}
+    return _OPTIMIZERS[config.optimizer](parameters, **options)
 
 
 def _summary(history: History) -> str:

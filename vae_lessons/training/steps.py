@@ -1,0 +1,48 @@
+"""Os passos de uma época: o de treino, e quem os dá um a um."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from vae_lessons.objectives import ElboTerms
+from vae_lessons.training.batches import to_batch
+from vae_lessons.training.config import TrainConfig
+
+Step = Callable[[Tensor, dict[str, Tensor]], Tensor]
+"""(índices das linhas do lote, valores que mudam a cada passo) → somas no lote. Não espera pelo dispositivo."""
+
+
+def training_step(model, x: Tensor, config: TrainConfig, optimizer, objective: Callable[..., ElboTerms]) -> Step:
+    """O passo de `fit`: sorteia o lote, dá um passo do otimizador e devolve as somas no lote [4]."""
+
+    def step(rows: Tensor, scheduled: dict[str, Tensor]) -> Tensor:
+        batch = to_batch(x[rows], config)
+        optimizer.zero_grad(set_to_none=True)
+        terms = objective(model, batch, **scheduled)
+        terms.loss.mean().backward()
+        optimizer.step()
+        return batch_sums(terms)
+
+    return step
+
+
+def batch_sums(terms: ElboTerms) -> Tensor:
+    """As somas no lote [4]: ELBO, log-verossimilhança, KL e perda."""
+    return torch.stack([term.detach().sum() for term in terms])
+
+
+class EagerSteps:
+    """Dá os passos um a um, como em qualquer laço de treino."""
+
+    def __init__(self, step: Step, batch_size: int):
+        self.step = step
+        self.batch_size = batch_size
+
+    def run(self, order: Tensor, values: dict[str, Tensor]) -> Tensor:
+        """Uma época: a ordem dos exemplos [..., N] e, por nome, os valores [passos, ...] → somas [passos, ..., 4]."""
+        sums = [
+            self.step(rows, {name: column[i] for name, column in values.items()})
+            for i, rows in enumerate(order.split(self.batch_size, dim=-1))
+        ]
+        return torch.stack(sums)
