@@ -1,9 +1,10 @@
-"""O núcleo de treino: `fit` treina um modelo; `TrainConfig` diz como, e `History` conta o que aconteceu."""
+"""O núcleo de treino: `fit` treina um modelo, `fit_many` uma varredura; `TrainConfig` diz como; `History` registra."""
 
 from vae_lessons.training.config import TrainConfig, beta_at
 from vae_lessons.training.devices import choose_device
 from vae_lessons.training.divergence import TrainingDiverged
 from vae_lessons.training.history import History
 from vae_lessons.training.loop import fit
+from vae_lessons.training.many import Run, fit_many
 
-__all__ = ["History", "TrainConfig", "TrainingDiverged", "beta_at", "choose_device", "fit"]
+__all__ = ["History", "Run", "TrainConfig", "TrainingDiverged", "beta_at", "choose_device", "fit", "fit_many"]
