@@ -87,7 +87,7 @@ def test_repr_says_what_the_dataset_is(test):
 
 
 def test_unknown_name_lists_those_that_exist():
-    with pytest.raises(ValueError, match=r"'digitos'.*existem são: .*'digits', 'mnist', 'fashion_mnist'"):
+    with pytest.raises(ValueError, match=r"'digitos'.*existem são: .*'digits', 'sprites', 'mnist', 'fashion_mnist'"):
         load("digitos")
 
 

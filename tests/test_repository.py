@@ -24,7 +24,7 @@ CI = (ROOT / ".ci/run").read_text(encoding="utf-8")
 # De baixo para cima: ao ser carregado, um módulo só importa dos andares abaixo do seu.
 FLOORS = [
     {"download"},
-    {"idx_files"},
+    {"idx_files", "sprites"},
     {"data", "distributions"},
     {"models"},
     {"estimators"},

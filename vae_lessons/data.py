@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from vae_lessons import idx_files
+from vae_lessons import idx_files, sprites
 
 _STATIC_SEED = 0
 _SPLITS = ("train", "test")
@@ -50,13 +50,15 @@ def load(
     """Carrega um conjunto de dados pelo nome.
 
     "digits": 1.797 dígitos manuscritos reais, 8×8, que vêm dentro do scikit-learn; nunca usa a rede ·
+    "sprites": 6.144 figurinhas geradas, 16×16, o fatorial completo de cinco fatores conhecidos (`sprites.FACTORS`), em
+    que y é a forma; em "test", 3.528 imagens com os fatores a meio caminho dos do treino; nunca usa a rede ·
     "mnist": 70.000 dígitos manuscritos, 28×28 (LeCun et al., 1998) ·
     "fashion_mnist": 70.000 fotos de roupas, 28×28 (Xiao, Rasul e Vollgraf, 2017, arXiv:1708.07747).
     Os dois últimos vivem em arquivos, procurados em `root`, depois na pasta que a variável de ambiente VAE_LESSONS_DATA
     indica, depois no cache do usuário; se não estiverem em nenhuma, são baixados para o cache, uma vez.
 
     split: "train" ou "test"; em "digits", partição fixa e estratificada por classe, nos outros a de origem, 60.000 e
-    10.000 · device: onde pôr os tensores (padrão: CPU) · root: pasta dos arquivos, que "digits" não usa.
+    10.000 · device: onde pôr os tensores (padrão: CPU) · root: pasta dos arquivos, que "digits" e "sprites" não usam.
     Levanta ValueError se o nome ou a partição não existirem, ou se um arquivo do usuário não for o esperado, e
     FileNotFoundError, dizendo que arquivos pôr em que pasta, se não houver nem arquivos nem rede.
     """
@@ -81,13 +83,20 @@ def _load_digits(split: str, root) -> Dataset:
     return Dataset(x=x[chosen], y=y[chosen], factors=None, image_shape=(8, 8), name="digits")
 
 
+def _load_sprites(split: str, root) -> Dataset:
+    x, factors = sprites.render(split)
+    return Dataset(x=x, y=factors[:, 0].clone(), factors=factors, image_shape=sprites.IMAGE_SHAPE, name="sprites")
+
+
 def _load_idx(name: str, split: str, root) -> Dataset:
     images, labels = idx_files.read_split(name, split, root)
     y = labels.to(torch.int64)
     return Dataset(x=images.flatten(1), y=y, factors=None, image_shape=tuple(images.shape[1:]), name=name)
 
 
-_LOADERS = {"digits": _load_digits} | {name: partial(_load_idx, name) for name in idx_files.SOURCES}
+_LOADERS = {"digits": _load_digits, "sprites": _load_sprites} | {
+    name: partial(_load_idx, name) for name in idx_files.SOURCES
+}
 
 
 def binarize(x: Tensor, mode: str = "dynamic", *, generator: torch.Generator | None = None) -> Tensor:
