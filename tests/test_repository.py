@@ -28,10 +28,10 @@ FLOORS = [
     {"data", "distributions"},
     {"models"},
     {"estimators"},
-    {"objectives"},
+    {"objectives", "disentanglement"},
     {"training", "evaluation"},
     {"plotting", "diagrams"},
-    {"exercises", "installation", "benchmark"},
+    {"exercises", "installation", "benchmark", "reproduce"},
     {"explore"},
 ]
 FLOOR_OF = {module: number for number, floor in enumerate(FLOORS) for module in floor}

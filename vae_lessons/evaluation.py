@@ -6,8 +6,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from vae_lessons.disentanglement import mutual_information_gap as mutual_information_gap  # é também uma medida
+from vae_lessons.distributions import kl_divergence
+from vae_lessons.estimators import score_function
 from vae_lessons.models import VAE
-from vae_lessons.objectives import log_importance_weights
+from vae_lessons.objectives import elbo, log_importance_weights
 
 
 class LogLikelihood(NamedTuple):
@@ -37,10 +40,8 @@ def log_likelihood(model: VAE, x: Tensor, *, k: int = 1000, chunk: int = 16384) 
     """
     if k < 2:
         raise ValueError(f"k deve ser ao menos 2, para que haja erro-padrão, mas veio {k}. O usual é 1000 ou mais.")
-    if chunk < 1:
-        raise ValueError(f"chunk deve ser ao menos 1 (quantos z decodificar de uma vez), mas veio {chunk}.")
-    if x.ndim != 2 or len(x) == 0:
-        raise ValueError(f"x deve ter forma [B, D] com ao menos um exemplo, mas veio {tuple(x.shape)}.")
+    _require_chunk(chunk)
+    _require_examples(x)
     rows_at_once = max(1, min(len(x), chunk // min(k, chunk)))
     moments = [_log_moments(model, rows, k, chunk) for rows in x.split(rows_at_once)]
     log_first, log_second = (torch.cat(parts) for parts in zip(*moments, strict=True))
@@ -63,6 +64,49 @@ def _log_moments(model: VAE, x: Tensor, k: int, chunk: int) -> tuple[Tensor, Ten
     return log_first - math.log(k), log_second - math.log(k)
 
 
+class RateDistortion(NamedTuple):
+    """Em nats por exemplo, com −ELBO = rate + distortion.
+    rate: KL(q(z|x) ‖ p(z)) média · distortion: −E_q[log p(x|z)] médio."""
+
+    rate: float
+    distortion: float
+
+
+@torch.no_grad()
+def rate_distortion(model: VAE, x: Tensor, *, n_samples: int = 8, seed: int = 0, chunk: int = 16384) -> RateDistortion:
+    """Taxa e distorção de um modelo (Alemi et al., 2018): quanto z gasta para dizer de x, e o que se perde ao voltar.
+
+    A taxa é um limite superior da informação mútua I(x; z) do codificador, que só é atingido se a média de q(z|x)
+    sobre os dados for a prior. Ela é exata; a distorção vem de n_samples amostras de z por exemplo.
+    x: [B, D], já binarizado se for o caso · seed: sorteio de z, que não toca o gerador global; a mesma semente dá o
+    mesmo número · chunk: quantos z são decodificados de uma vez, como em log_likelihood. Serve para latentes normais e
+    categóricos.
+    Levanta ValueError se n_samples < 1, chunk < 1 ou x não for [B, D].
+    """
+    from vae_lessons.training.devices import seeded
+
+    _require_examples(x)
+    _require_chunk(chunk)
+    rows_at_once = max(1, chunk // max(1, n_samples))
+    with seeded(seed, x.device):
+        # Sem gradiente, score_function é só a média de log p(x|z) em amostras de q, qualquer que seja q.
+        terms = [elbo(model, rows, n_samples=n_samples, estimator=score_function) for rows in x.split(rows_at_once)]
+    _, log_likelihoods, kls, _ = (torch.cat(parts).double() for parts in zip(*terms, strict=True))
+    return RateDistortion(kls.mean().item(), -log_likelihoods.mean().item())
+
+
+@torch.no_grad()
+def kl_per_dimension(model: VAE, x: Tensor, *, chunk: int = 16384) -> Tensor:
+    """KL(q(z_j|x) ‖ p(z_j)) média sobre os exemplos, em nats: x [B, D] → [Z] (ou [N], se o latente for categórico).
+
+    A soma é a taxa de rate_distortion; perto de zero estão as dimensões que o codificador não usa.
+    chunk: quantos exemplos são codificados de uma vez. Levanta ValueError se chunk < 1 ou x não for [B, D].
+    """
+    _require_examples(x)
+    _require_chunk(chunk)
+    return torch.cat([kl_divergence(model.encode(rows), model.prior) for rows in x.split(chunk)]).mean(0)
+
+
 @torch.no_grad()
 def posterior_mean_variance(model: VAE, x: Tensor) -> Tensor:
     """Variância, sobre os exemplos, da média da posterior de cada dimensão: x [B, D] → [Z]. Zero é dimensão inativa."""
@@ -76,3 +120,13 @@ def posterior_mean_variance(model: VAE, x: Tensor) -> Tensor:
 def active_units(model: VAE, x: Tensor, threshold: float = 0.01) -> int:
     """Quantas dimensões latentes o codificador usa: as de Cov_x(E_q[z]) > threshold (Burda et al., 2016, seção 5)."""
     return int((posterior_mean_variance(model, x) > threshold).sum())
+
+
+def _require_chunk(chunk: int) -> None:
+    if chunk < 1:
+        raise ValueError(f"chunk deve ser ao menos 1 (quantos z passam pelo modelo de uma vez), mas veio {chunk}.")
+
+
+def _require_examples(x: Tensor) -> None:
+    if x.ndim != 2 or len(x) == 0:
+        raise ValueError(f"x deve ter forma [B, D] com ao menos um exemplo, mas veio {tuple(x.shape)}.")
