@@ -102,6 +102,13 @@ def read_split(name: str, split: str, root: str | os.PathLike | None = None) -> 
     return images, labels
 
 
+def is_local(name: str, root: str | os.PathLike | None = None) -> bool:
+    """Os quatro arquivos do conjunto já estão em alguma das pastas; não os confere."""
+    folders = [*_user_folders(root), cache_folder()]
+    files = [file for pair in SOURCES[name].splits.values() for file in pair]
+    return all(any(_candidates(name, file, folder) for folder in folders) for file in files)
+
+
 def cache_folder() -> Path:
     """A pasta de cache do usuário, a que o sistema operacional reserva para isso (`~/.cache/vae-lessons` no Linux)."""
     return user_cache_path("vae-lessons", appauthor=False)

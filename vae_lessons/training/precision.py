@@ -13,14 +13,15 @@ _CPU_FEATURES = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")  # x86 e ARM
 
 def require_bfloat16(device: torch.device) -> None:
     """Levanta ValueError se o dispositivo só souber imitar bfloat16, o que é mais lento que float32."""
-    if not _has_bfloat16(device):
+    if not has_bfloat16(device):
         raise ValueError(
             f"precision='bfloat16' precisa de instruções que este dispositivo ({device.type}) não tem, ou que este "
             "PyTorch não sabe se tem: seria mais lento que float32. Use precision='float32'."
         )
 
 
-def _has_bfloat16(device: torch.device) -> bool:
+def has_bfloat16(device: torch.device) -> bool:
+    """O dispositivo tem instruções de bfloat16, e este PyTorch sabe disso."""
     if device.type == "cpu":
         features = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
         return any(features.get(name, False) for name in _CPU_FEATURES)
