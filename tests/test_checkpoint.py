@@ -94,6 +94,10 @@ def assert_identical(a, b, where="estado"):
         assert a.keys() == b.keys(), where
         for name in a:
             assert_identical(a[name], b[name], f"{where}.{name}")
+    elif isinstance(a, list):
+        assert len(a) == len(b), where
+        for i, (one, other) in enumerate(zip(a, b, strict=True)):
+            assert_identical(one, other, f"{where}[{i}]")
     elif isinstance(a, torch.Tensor):
         assert a.dtype == b.dtype, where
         assert torch.equal(a, b), where
@@ -439,7 +443,7 @@ OTHERS = {
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_every_setting_that_changes_the_training_is_compared(digits, path, name, monkeypatch):
-    monkeypatch.setattr(precision, "_has_bfloat16", lambda device: True)
+    monkeypatch.setattr(precision, "has_bfloat16", lambda device: True)
     quick_fit(small_vae(), digits, epochs=1, checkpoint=path)
     with pytest.raises(ValueError, match=rf"(?m)^  {name}: .* no arquivo, {OTHERS[name]} agora$"):
         quick_fit(small_vae(), digits, epochs=2, checkpoint=path, resume=True, **{name: OTHERS[name]})

@@ -7,7 +7,7 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 
@@ -23,12 +23,14 @@ _MAY_CHANGE = ("epochs", "checkpoint", "backend", "device")  # não mudam o que 
 
 
 class Checkpoint:
-    """O arquivo config.checkpoint. `identity`: o que define o treino (ver `identity_of`), nome → texto ou número."""
+    """O arquivo config.checkpoint. identity: o que define o treino (ver `identity_of`), nome → texto ou número ·
+    writes: se é este processo que grava."""
 
-    def __init__(self, config: TrainConfig, identity: dict[str, str | float]):
+    def __init__(self, config: TrainConfig, identity: dict[str, str | float], *, writes: bool):
         self.path = Path(config.checkpoint)
         self.epochs = config.epochs
         self.identity = identity
+        self.writes = writes
         self._pending: dict | None = None
         self._due = -math.inf
 
@@ -70,7 +72,7 @@ class Checkpoint:
 
     def save(self, state: dict) -> None:
         """Guarda o estado e o grava, a menos que a última gravação seja recente: nesse caso, `flush` gravará."""
-        self._pending = state
+        self._pending = state if self.writes else None
         if time.monotonic() >= self._due:
             self.flush()
 
@@ -86,6 +88,8 @@ class Checkpoint:
 
     def write(self, state: dict) -> None:
         """Grava ao lado, espera o disco e troca de nome: quem ler verá o arquivo antigo ou o novo, inteiros."""
+        if not self.writes:
+            return
         started = time.monotonic()
         buffer = io.BytesIO()
         torch.save({"format": _FORMAT, "identity": self.identity, "state": state}, buffer)
@@ -118,13 +122,20 @@ def _read(path: Path) -> dict:
 
 
 def identity_of(
-    model: nn.Module, x: Tensor, held_out: Tensor | None, config: TrainConfig, objective: Callable, schedules: dict
+    model: nn.Module,
+    x: Tensor,
+    held_out: Tensor | None,
+    config: TrainConfig,
+    objective: Callable,
+    schedules: Mapping[str, Callable],
+    n_processes: int,
 ) -> dict[str, str | float]:
     """O que define um treino: config, objetivo, modelo e dados, nome → texto ou número comparável."""
     settings = {f.name: getattr(config, f.name) for f in fields(config) if f.name not in _MAY_CHANGE}
     return {
         **settings,
         "dispositivo": x.device.type,
+        "processos": n_processes,
         "objetivo": _describe(objective),
         **{f"agenda {name!r} no começo": float(schedule(0.0)) for name, schedule in schedules.items()},
         "verossimilhança": _describe(getattr(model, "likelihood", None)),

@@ -29,10 +29,14 @@ def choose_device(name: str = "auto") -> torch.device:
         ) from error
 
 
-def choose_backend(name: str, device: torch.device) -> str:
-    """ "auto" é "graph" em CUDA e "eager" no resto. Levanta ValueError se não houver CUDA para o grafo pedido."""
+def choose_backend(name: str, device: torch.device, *, n_processes: int = 1) -> str:
+    """ "auto" é "graph" num processo só em CUDA e "eager" no resto. Levanta ValueError se o grafo pedido não couber."""
     if name == "auto":
-        return "graph" if device.type == "cuda" else "eager"
+        return "graph" if device.type == "cuda" and n_processes == 1 else "eager"
+    if name == "graph" and n_processes > 1:
+        raise ValueError(
+            f"backend='graph' treina num processo só, e são {n_processes}. Use backend='auto', ou não use torchrun."
+        )
     if name == "graph" and device.type != "cuda":
         raise ValueError(
             f"backend='graph' grava grafos CUDA, e o treino seria em {device.type!r}. Use backend='auto', ou um device "

@@ -21,7 +21,8 @@ from vae_lessons.training.batches import fix_bits, prepare, warn_if_not_a_likeli
 from vae_lessons.training.checkpoint import Checkpoint, identity_of
 from vae_lessons.training.compilation import compiled
 from vae_lessons.training.config import TrainConfig, beta_at
-from vae_lessons.training.devices import choose_backend, choose_device, seeded, threads_for
+from vae_lessons.training.devices import choose_backend, seeded, threads_for
+from vae_lessons.training.distributed import Group, join, local_device
 from vae_lessons.training.divergence import all_finite, copy_of_weights, divergence
 from vae_lessons.training.graphs import CudaRecorder, GraphSteps
 from vae_lessons.training.history import History
@@ -42,6 +43,7 @@ _FUSED = ("adam", "adamw", "sgd")
 _CAPTURABLE = ("adam", "adamw", "rmsprop")  # o SGD não guarda estado: cabe num grafo como é
 _EVALUATION_BATCH = 4096
 _VALIDATION_SEED = 0
+_SEEDS_APART = 1_000_003  # entre os processos de um treino: o ruído de cada um é outro (na CPU, só contam 32 bits)
 
 
 def fit(
@@ -72,13 +74,19 @@ def fit(
     Com config.checkpoint, as épocas completas vão para o disco, por inteiro ou nada. Um processo morto de repente
     perde, no pior caso, as épocas do tempo de 20 gravações; interrompido pelo teclado ou por um erro, só a época em
     curso. O que o objetivo guardar por conta própria, fora do modelo, não é gravado.
+    Sob torchrun, os processos treinam juntos um só modelo: batch_size é o tamanho do lote inteiro, que repartem entre
+    si, e todos terminam com os mesmos pesos e o mesmo History. O ruído de cada um é outro: as curvas são as de um
+    processo só a menos do sorteio (sem sorteio, a menos de arredondamento). O que depende do lote inteiro (BatchNorm, a
+    média de free_bits) vê só a fatia. O primeiro mostra a barra e grava o arquivo; se um deles parar, os outros param
+    com um erro, no pior caso depois de 10 minutos.
     Levanta ValueError se os dados não servirem ou se o arquivo estiver corrompido ou guardar outro treino,
     FileExistsError se ele já existir e não for para retomá-lo, e TrainingDiverged (um FloatingPointError) se a perda ou
     os pesos deixarem de ser finitos: o modelo volta aos pesos do fim da última época sã e as épocas completas ficam em
     `history`, no erro.
     """
-    device = choose_device(config.device)
-    backend = choose_backend(config.backend, device)
+    device = local_device(config.device)
+    group = join(device)
+    backend = choose_backend(config.backend, device, n_processes=group.size)
     if config.precision == "bfloat16":
         require_bfloat16(device)
     x = prepare(data, config, device)
@@ -89,37 +97,44 @@ def fit(
     optimizer = make_optimizer(model.parameters(), config, device, capturable=backend == "graph")
     history = History()
     best = None if config.patience is None else BestWeights(config)
-    state = TrainingState(model, optimizer, history, best, device)
+    state = TrainingState(model, optimizer, history, best, device, group)
     checkpoint = saved = None
     if config.checkpoint is not None:
-        checkpoint = Checkpoint(config, identity_of(model, x, held_out, config, objective, schedules))
+        identity = identity_of(model, x, held_out, config, objective, schedules, group.size)
+        checkpoint = Checkpoint(config, identity, writes=group.is_first)
+        group.wait()  # o primeiro pode estar acabando de gravar um treino anterior
         saved = checkpoint.read(resume=resume)
+        group.wait()  # ninguém grava enquanto outro lê
     elif resume:
         raise ValueError("resume=True continua o treino gravado em config.checkpoint, que é None: indique o arquivo.")
-    bar = tqdm(total=config.epochs, disable=not progress, file=sys.stdout, unit="época", desc="Treino")
+    show = progress and group.is_first
+    bar = tqdm(total=config.epochs, disable=not show, file=sys.stdout, unit="época", desc="Treino")
     try:
         with (
             bar,
             mode(model, training=True),
-            seeded(config.seed, device),
+            seeded(config.seed + group.rank * _SEEDS_APART, device),
             threads_for(model, config.batch_size, device),
             float32_outputs(model) if config.precision == "bfloat16" else contextlib.nullcontext(),
             checkpoint or contextlib.nullcontext(),
         ):
+            group.copy_from_first(model.state_dict().values())
             if saved is not None:
                 state.restore(saved)
                 bar.initial = bar.n = len(history)
             elif checkpoint is not None:
                 checkpoint.write(state.snapshot())
             last_good = copy_of_weights(model)
-            steps = _make_steps(model, x, config, backend, optimizer, objective)
+            steps = _make_steps(model, x, config, backend, optimizer, objective, group)
             while len(history) < config.epochs and not (best is not None and best.ran_out(history)):
                 epoch = len(history)
                 started = time.perf_counter()
-                record, losses = _run_epoch(steps, x, epoch, config, schedules)
+                record, losses = _run_epoch(steps, x, epoch, config, schedules, group)
+                group.copy_from_first(model.buffers())
                 if held_out is not None:
                     at_the_end = scheduled_values(schedules, epoch + 1)
                     record |= validate(model, held_out, objective, device, at_the_end)
+                record = group.numbers_from_first(record, device)
                 if not (all(map(math.isfinite, record.values())) and all_finite(model, losses)):
                     model.load_state_dict(last_good)
                     raise divergence(record, history, config)
@@ -132,6 +147,8 @@ def fit(
                 bar.set_postfix_str(_summary(history), refresh=False)
                 bar.update()
     except KeyboardInterrupt:
+        if group.size > 1:  # os outros processos não sabem disto: que o programa termine, e eles com ele
+            raise
         history.drop_incomplete_epoch()
         history.interrupted = True
         print(
@@ -142,23 +159,26 @@ def fit(
     return history
 
 
-def _make_steps(model, x: Tensor, config: TrainConfig, backend: str, optimizer, objective) -> EagerSteps | GraphSteps:
+def _make_steps(model, x: Tensor, config: TrainConfig, backend: str, optimizer, objective, group: Group):
+    """Quem dá os passos: EagerSteps ou GraphSteps."""
     if config.precision == "bfloat16":
         objective = in_bfloat16(objective, x.device)
     if backend == "compile":
         objective = compiled(objective, x.device)
-    step = training_step(model, x, config, optimizer, objective)
+    step = training_step(model, x, config, optimizer, objective, group)
     if backend != "graph":
         return EagerSteps(step, config.batch_size)
     tensors = [*model.parameters(), *model.buffers()]
     return GraphSteps(step, config.batch_size, tensors=tensors, optimizer=optimizer, recorder=CudaRecorder(x.device))
 
 
-def _run_epoch(steps: EagerSteps | GraphSteps, x: Tensor, epoch: int, config: TrainConfig, schedules: Schedules):
+def _run_epoch(steps, x: Tensor, epoch: int, config: TrainConfig, schedules: Schedules, group: Group):
     """Uma passada por todos os exemplos: as médias por exemplo, com o β do último passo, e a perda de cada lote."""
     order = torch.randperm(len(x), device=x.device)
+    group.copy_from_first([order])
     values = step_values(epoch, math.ceil(len(x) / config.batch_size), config, schedules)
     sums = steps.run(order, {name: torch.tensor(column, device=x.device) for name, column in values.items()})
+    group.sum([sums])
     return per_example(sums[:, :3], len(x)) | {"beta": values["beta"][-1]}, sums[:, 3]
 
 

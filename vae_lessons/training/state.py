@@ -7,19 +7,22 @@ import torch
 from torch import nn
 
 from vae_lessons.training.devices import get_rng_state, set_rng_state
+from vae_lessons.training.distributed import Group
 from vae_lessons.training.history import History
 from vae_lessons.training.patience import BestWeights
 
 
 @dataclass
 class TrainingState:
-    """O modelo, o otimizador, o History, a parada antecipada (se houver) e o dispositivo, cujo gerador também conta."""
+    """O modelo, o otimizador, o History, a parada antecipada (se houver) e os geradores do dispositivo, um por processo
+    do grupo."""
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
     history: History
     best: BestWeights | None
     device: torch.device
+    group: Group
 
     def snapshot(self) -> dict:
         """Uma cópia feita só de tensores, números e textos, que torch.load(weights_only=True) aceita."""
@@ -28,7 +31,7 @@ class TrainingState:
             "optimizer": copy.deepcopy(self.optimizer.state_dict()["state"]),
             "history": asdict(self.history),
             "best": None if self.best is None else self.best.state(),
-            "rng": get_rng_state(self.device),
+            "rng": self.group.gather(get_rng_state(self.device), self.device),
         }
 
     def restore(self, snapshot: dict) -> None:
@@ -39,4 +42,4 @@ class TrainingState:
         vars(self.history).update(snapshot["history"])
         if self.best is not None:
             self.best.restore_state(snapshot["best"])
-        set_rng_state(self.device, snapshot["rng"])
+        set_rng_state(self.device, snapshot["rng"][self.group.rank])

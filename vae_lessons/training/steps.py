@@ -8,21 +8,28 @@ from torch import Tensor
 from vae_lessons.objectives import ElboTerms
 from vae_lessons.training.batches import to_batch
 from vae_lessons.training.config import TrainConfig
+from vae_lessons.training.distributed import Group
 
 Step = Callable[[Tensor, dict[str, Tensor]], Tensor]
 """(índices das linhas do lote, valores que mudam a cada passo) → somas no lote. Não espera pelo dispositivo."""
 
 
-def training_step(model, x: Tensor, config: TrainConfig, optimizer, objective: Callable[..., ElboTerms]) -> Step:
-    """O passo de `fit`: sorteia o lote, dá um passo do otimizador e devolve as somas no lote [4]."""
+def training_step(
+    model, x: Tensor, config: TrainConfig, optimizer, objective: Callable[..., ElboTerms], group: Group
+) -> Step:
+    """O passo de `fit`: sorteia o lote, dá um passo do otimizador e devolve as somas na fatia deste processo [4]."""
 
     def step(rows: Tensor, scheduled: dict[str, Tensor]) -> Tensor:
-        batch = to_batch(x[rows], config)
+        mine, share = group.slice(rows)
+        batch = to_batch(x[mine], config)
         optimizer.zero_grad(set_to_none=True)
         terms = objective(model, batch, **scheduled)
-        terms.loss.mean().backward()
+        loss = terms.loss.mean()
+        (loss if share == 1 else loss * share).backward()
+        group.sum(p.grad for p in model.parameters() if p.grad is not None)
         optimizer.step()
-        return batch_sums(terms)
+        sums = batch_sums(terms)
+        return sums if share else torch.zeros_like(sums)
 
     return step
 
