@@ -1,4 +1,4 @@
-"""As receitas publicadas: as que se dizem, com o objetivo certo, e um relatório honesto. O treino todo não cabe aqui."""
+"""As receitas publicadas: as que se dizem, com o objetivo certo, num relatório honesto. O treino todo não cabe aqui."""
 
 import functools
 import json
