@@ -1,13 +1,16 @@
 """Exploradores interativos: os controles obedecem ao mouse, ao teclado e ao código, e a figura acompanha."""
 
+from vae_lessons.explore.beta import BetaExplorer, explore_beta
 from vae_lessons.explore.elbo import ElboExplorer, explore_elbo
 from vae_lessons.explore.gradients import GradientExplorer, explore_gradients
 from vae_lessons.explore.latent import LatentExplorer, explore_latent, slerp
 
 __all__ = [
+    "BetaExplorer",
     "ElboExplorer",
     "GradientExplorer",
     "LatentExplorer",
+    "explore_beta",
     "explore_elbo",
     "explore_gradients",
     "explore_latent",

@@ -17,6 +17,7 @@ from vae_lessons.explore.base import png_bytes
 from vae_lessons.plotting import png
 
 SCALE = 2  # pontos da imagem por pixel da tela
+GREYS = tuple("#" + 3 * f"{round(255 * i / 127):02x}" for i in range(128))  # do preto ao branco
 _DPI = 100 * SCALE  # uma polegada da figura são 100 pixels da tela
 
 
@@ -71,6 +72,10 @@ class Panel:
     def height_in_units(self) -> float:
         return self._ylim[1] - self._ylim[0]
 
+    def on_screen(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Onde ficam os pontos (x, y) [N], em pixels da tela contados do canto de cima à esquerda do painel: [N, 2]."""
+        return self._pixels(x, y) / SCALE
+
     def curve(self, x: np.ndarray, y: np.ndarray, color: str, *, width: float = 2, dashes: tuple = ()) -> None:
         """A linha por (x, y) [N]. dashes: comprimentos, em pixels da tela, de traço, espaço, traço, espaço..."""
         points = self._pixels(x, y)
@@ -88,11 +93,36 @@ class Panel:
             corners = self._pixels(np.array([left, right]), np.array([top, bottom]))
             self._draw.rectangle(corners.ravel().round().tolist(), self._index[color])
 
-    def text(self, x: float, y: float, text: str, color: str, *, anchor: str = "ls", size=14, bold=False) -> None:
-        """`text` em (x, y). anchor: como no Pillow (l, m, r na horizontal; s é a linha de base, m o meio)."""
+    def dots(self, x: np.ndarray, y: np.ndarray, color: str, *, radius: float) -> None:
+        """Um disco em cada ponto (x, y) [N]. radius: em pixels da tela."""
+        reach, index = radius * SCALE, self._index[color]
+        for across, down in self._pixels(x, y).tolist():
+            self._draw.ellipse((across - reach, down - reach, across + reach, down + reach), index)
+
+    def text(
+        self, x: float, y: float, text: str, color: str, *, anchor: str = "ls", size=14, bold=False, offset=(0, 0)
+    ) -> None:
+        """`text` em (x, y), mais `offset` (para a direita, para baixo) em pixels da tela.
+
+        anchor: como no Pillow (l, m, r na horizontal; s é a linha de base, m o meio).
+        """
         mask, (left, top) = _letters(text, anchor, size, bold)
         (point,) = self._pixels(np.array([x]), np.array([y])).round().astype(int).tolist()
-        self.image.paste(self._index[color], (point[0] + left, point[1] + top), mask)
+        right, down = (round(shift * SCALE) for shift in offset)
+        self.image.paste(self._index[color], (point[0] + left + right, point[1] + top + down), mask)
+
+    def picture(self, x: float, y: float, grey: np.ndarray, *, side: float) -> None:
+        """A imagem uint8 [H, W], ampliada sem misturar pixels até caber em `side` pixels da tela e centrada em (x, y).
+
+        Pede GREYS, nesta ordem, entre as cores: cada nível vai para o mais próximo dos 128, a no máximo 1 de distância.
+        """
+        zoom = max(1, int(side * SCALE) // max(grey.shape))
+        levels = self._index[GREYS[0]] + np.round(grey * (127 / 255)).astype(np.uint8)
+        enlarged = levels.repeat(zoom, axis=0).repeat(zoom, axis=1)
+        (center,) = self._pixels(np.array([x]), np.array([y]))
+        height, width = enlarged.shape
+        corner = (round(center[0] - width / 2), round(center[1] - height / 2))
+        self.image.paste(Image.frombytes("P", (width, height), enlarged.tobytes()), corner)
 
     def _pixels(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Pontos do eixo → [N, 2] pontos da imagem, contados do canto de cima à esquerda."""

@@ -1,0 +1,440 @@
+"""O explorador de uma varredura em β: um modelo treinado por posição do controle.
+
+O que se mede em muitas imagens é medido uma vez; a cada movimento se decodificam menos de vinte z.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import ipywidgets as widgets
+import numpy as np
+import torch
+from ipywidgets import Layout
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from torch import Tensor
+
+from vae_lessons.data import Dataset, binarize
+from vae_lessons.distributions import Normal
+from vae_lessons.evaluation import kl_per_dimension, posterior_mean_variance, rate_distortion
+from vae_lessons.explore.base import Explorer, row, text
+from vae_lessons.explore.canvas import GREYS, Canvas, Panel, number
+from vae_lessons.models import VAE, evaluating
+from vae_lessons.training import Run
+
+_MEASURED = 1000  # imagens em que se mede; mais que isso só faria esperar
+_GENERATED = 500  # imagens sorteadas de um modelo, quando não vêm dados
+_SHOWN = 10  # imagens reconstruídas na tela
+_TRAVERSAL = torch.linspace(-3, 3, 7)  # em desvios padrão da prior
+_ACTIVE = 0.01  # variância da média de q(z|x) acima da qual o latente é uma unidade ativa (Burda et al., 2016)
+_SEED = 0
+_MOST_NAMES = 12  # latentes com nome embaixo da barra; se houver mais, só o escolhido tem
+
+# Em pixels da tela, contados do canto de cima à esquerda.
+_WIDTH, _HEIGHT = 660, 530
+_SPLIT, _PICTURES = 126, 270  # onde terminam as reconstruções e o percurso
+_CHART = 264  # a largura de cada gráfico
+_LABEL = 78  # a coluna dos nomes das linhas
+_CELL, _STEP = 56, 58  # o lado das imagens reconstruídas e a distância entre vizinhas
+_ORIGINAL_LINE, _MEAN_LINE = 32, 92
+_WIDE_CELL, _WIDE_STEP, _WIDE_LINE = 80, 83, _SPLIT + 64
+
+_BLACK = GREYS[0]
+_GREY, _PALE, _BLUE, _ORANGE = "#6b6b6b", "#b5b5b5", "#0072b2", "#d55e00"
+_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+
+def explore_beta(sweep: Sequence[Run], data: Dataset | None = None) -> "BetaExplorer":
+    """Um explorador da varredura que `fit_many` devolve: ao mover β, troca-se de modelo treinado na hora.
+
+    sweep: uma execução por β ou, havendo sementes, uma por par (β, semente) · data: as imagens a reconstruir, em geral
+    as de teste. Sem elas, são sorteadas do modelo de β mais próximo de 1, e o explorador o diz.
+    Levanta TypeError se `sweep` não for uma lista de Run, se os modelos não forem VAEs de latentes normais ou se `data`
+    não for um Dataset, e ValueError se a varredura não servir (um β só, execuções repetidas ou faltando, modelos de
+    tamanhos diferentes), se as imagens não forem as dos modelos ou se algum deles devolver NaN ou infinito.
+    """
+    runs = _by_beta_and_seed(sweep)
+    if data is not None and not isinstance(data, Dataset):
+        raise TypeError(
+            f"data deve ser um Dataset, mas veio {type(data).__name__}. Use, por exemplo, load('sprites', 'test'), ou "
+            "não passe data: as imagens serão sorteadas de um dos modelos."
+        )
+    return BetaExplorer(runs, data)
+
+
+class BetaExplorer(Explorer):
+    """Do modelo de β escolhido: reconstruções, percurso de um latente, ponto na curva taxa–distorção e KL por latente.
+
+    controls: dicionário nome → ipywidget. Atribuir `.value` no código equivale a mexer na tela.
+        "beta"      um dos β treinados
+        "seed"      uma das sementes; escondido se só houver uma
+        "image"     de qual das imagens na tela, contadas de 1, parte o percurso
+        "latent"    que latente se percorre: 1 é o de maior KL no modelo escolhido, 2 o seguinte...
+    picture: ipywidgets.Image, PNG · summary: str, os números que estão na tela, numa linha.
+    rate = KL(q(z|x) ‖ p(z)) e distortion = −E_q[log p(x|z)], em nats por imagem; elbo = −(rate + distortion);
+    kl [Z], em nats; active: quantas são as unidades ativas; order: os latentes, contados de 0, da maior KL à menor;
+    reconstructions [10, D] e traversal [7, D]: as médias decodificadas que se veem, em [0, 1].
+    x: [N, D], as imagens em que se mediu, no máximo 1000; shown: os índices, em x, das que estão na tela.
+    Se o treino binarizava, as imagens são binarizadas (sorteio fixo). Os modelos não são alterados, e o explorador
+    supõe que eles fiquem como eram quando foi criado.
+    """
+
+    def __init__(self, runs: dict[tuple[float, int], Run], data: Dataset | None):
+        self._betas, self._seeds = (sorted(set(values)) for values in zip(*runs, strict=True))
+        self._start = min(self._betas, key=lambda beta: abs(beta - 1))
+        first = runs[self._start, self._seeds[0]]
+        self._images = _generated(first) if data is None else _chosen(data, first)
+        self.x, self.image_shape, self.shown = self._images[:3]
+        self._measured = {key: _measure(run, self.x, self.shown) for key, run in runs.items()}
+        self._canvas = Canvas(_frame(list(self._measured.values())), [*GREYS, _GREY, _PALE, _BLUE, _ORANGE])
+        self.picture = widgets.Image(format="png", layout=Layout(width=f"{_WIDTH}px", height=f"{_HEIGHT}px"))
+        self.picture.add_class("vae-picture")
+        self.caption = text("")
+        self.controls = _controls(self._betas, self._start, self._seeds, len(self.shown), first.model.latent_dim)
+        super().__init__(row(self.picture, self._arrange()))
+        for control in self.controls.values():
+            control.observe(lambda _: self._render(), "value")
+        self._render()
+
+    def __repr__(self) -> str:
+        seeds = f" × {len(self._seeds)} sementes" if len(self._seeds) > 1 else ""
+        return f"BetaExplorer({len(self._betas)} valores de β{seeds}, {len(self.x)} imagens {self._images.source})"
+
+    def _render(self) -> None:
+        c = self.controls
+        current = self._measured[c["beta"].value, c["seed"].value]
+        self.rate, self.distortion, self.kl, self.order = current.rate, current.distortion, current.kl, current.order
+        self.elbo, self.active = -(self.rate + self.distortion), sum(current.is_active)
+        chosen, latent = c["image"].value - 1, self.order[c["latent"].value - 1]
+        path = current.codes[chosen].repeat(len(_TRAVERSAL), 1)
+        path[:, latent] = _TRAVERSAL
+        with evaluating(current.model):
+            z = torch.cat([current.codes, path.to(current.codes)]).to(current.model.prior.mean)
+            means = current.model.decode(z).mean.cpu()
+        self.reconstructions, self.traversal = means.split([len(self.shown), len(_TRAVERSAL)])
+        value = current.codes[chosen, latent].item()
+        panels = [self._paint_reconstructions(chosen), self._paint_traversal(chosen, latent, value)]
+        panels += [self._paint_curve(), *self._paint_bars(current, latent)]
+        self.picture.value = self._canvas.png(*panels)
+        numbers = self._numbers()
+        self.summary = " · ".join(f"{name} {value}" for name, value in numbers.items())
+        self.caption.value = _table(numbers)
+
+    def _numbers(self) -> dict[str, str]:
+        beta, seed = self.controls["beta"].value, self.controls["seed"].value
+        return {
+            "β": _plain(beta),
+            **({"semente": str(seed)} if len(self._seeds) > 1 else {}),
+            "taxa R": f"{number(self.rate, 2)} nats",
+            "distorção D": f"{number(self.distortion, 2)} nats",
+            "ELBO = −(D + R)": f"{number(self.elbo, 2)} nats",
+            "perda D + βR": f"{number(self.distortion + beta * self.rate, 2)} nats",
+            "unidades ativas": f"{self.active} de {len(self.kl)}",
+        }
+
+    def _paint_reconstructions(self, chosen: int) -> Panel:
+        """Em cima as originais, embaixo as médias decodificadas; uma moldura na imagem escolhida."""
+        panel = self._canvas.panel(0)
+        for line, images in ((_ORIGINAL_LINE, self.x[self.shown]), (_MEAN_LINE, self.reconstructions)):
+            for column, grey in enumerate(_greys(images, self.image_shape)):
+                panel.picture(_LABEL + (column + 0.5) * _STEP, line, grey, side=_CELL)
+        left, top, bottom = _LABEL + chosen * _STEP, _ORIGINAL_LINE - 30, _MEAN_LINE + 30
+        panel.curve(*_outline(left, left + _STEP, top, bottom), _ORANGE, width=3)
+        return panel
+
+    def _paint_traversal(self, chosen: int, latent: int, value: float) -> Panel:
+        """As médias decodificadas ao longo do latente e, embaixo, uma seta onde a imagem escolhida está."""
+        panel = self._canvas.panel(1)
+        name = _latent_name(latent)
+        title = f"{name} de −3 a 3; os outros latentes como na imagem {chosen + 1}, que tem {name} = {number(value, 2)}"
+        panel.text(_LABEL, _SPLIT + 16, title, _BLACK, size=13)
+        for column, grey in enumerate(_greys(self.traversal, self.image_shape)):
+            center = _LABEL + (column + 0.5) * _WIDE_STEP
+            panel.picture(center, _WIDE_LINE, grey, side=_WIDE_CELL)
+            panel.text(center, _WIDE_LINE + 61, number(_TRAVERSAL[column].item(), 0), _BLACK, anchor="ms", size=12)
+        across, tip = _LABEL + (min(max(value, -3.45), 3.45) + 3.5) * _WIDE_STEP, _WIDE_LINE + 41
+        panel.area(np.array([across - 6, across, across + 6]), np.array([tip + 9, tip, tip + 9]), _ORANGE, base=tip + 9)
+        return panel
+
+    def _paint_curve(self) -> Panel:
+        """Um ponto por modelo, a linha dos que têm a semente escolhida e o modelo escolhido em destaque."""
+        panel = self._canvas.panel(2)
+        beta, seed = self.controls["beta"].value, self.controls["seed"].value
+        everyone = np.array([(m.rate, m.distortion) for m in self._measured.values()])
+        curve = np.array([(m.rate, m.distortion) for m in (self._measured[b, seed] for b in self._betas)])
+        panel.dots(*everyone.T, _PALE, radius=4)
+        panel.curve(*curve.T, _GREY, width=1.5)
+        panel.dots(*curve.T, _GREY, radius=4)
+        here = self._betas.index(beta)
+        panel.dots(*curve[here, :, None], _ORANGE, radius=8)
+        self._name_points(panel, curve, here)
+        return panel
+
+    def _name_points(self, panel: Panel, curve: np.ndarray, here: int) -> None:
+        """O β do ponto escolhido e os dos que ficarem longe de outro nome."""
+        places, named = panel.on_screen(*curve.T), []
+        for i in sorted(range(len(curve)), key=lambda i: i != here):
+            if named and (np.abs(places[i] - places[named]) / (48, 22)).max(1).min() < 1:
+                continue
+            named.append(i)
+            anchor, offset = ("ls", (8, -8)) if places[i, 0] < _CHART - 64 else ("rs", (8, -12))
+            name = _plain(self._betas[i])
+            if i == here:
+                panel.text(*curve[i], f"β = {name}", _ORANGE, anchor=anchor, offset=offset, size=15, bold=True)
+            else:
+                panel.text(*curve[i], name, _GREY, anchor=anchor, offset=offset, size=12)
+
+    def _paint_bars(self, current: "_Measured", latent: int) -> tuple[Panel, Panel]:
+        """A KL de cada latente, da maior à menor, com moldura na do escolhido; embaixo, os nomes."""
+        bars, names = self._canvas.panel(3), self._canvas.panel(4)
+        least = 0.01 * bars.height_in_units  # por menor que seja a KL, a barra se vê
+        for place, j in enumerate(self.order, start=1):
+            height = max(self.kl[j].item(), least)
+            bars.bar(place - 0.38, place + 0.38, 0, height, _BLUE if current.is_active[j] else _PALE)
+            if j == latent:
+                bars.curve(*_outline(place - 0.42, place + 0.42, height, 0), _ORANGE, width=3)
+            if j == latent or len(self.order) <= _MOST_NAMES:
+                color = _ORANGE if j == latent else _BLACK
+                names.text(place, 0.2, _latent_name(j), color, anchor="ms", size=12, bold=j == latent)
+        right, top = len(self.order) + 0.5, bars.height_in_units
+        count = f"{self.active} de {len(self.order)} unidades ativas"
+        bars.text(right, top, count, _BLUE, anchor="rs", offset=(0, 14), size=13, bold=True)
+        bars.text(right, top, "em cinza, as inativas", _GREY, anchor="rs", offset=(0, 31), size=12)
+        return bars, names
+
+    def _arrange(self) -> widgets.VBox:
+        c = self.controls
+        model = [text("<b>O modelo</b>"), c["beta"], c["seed"], self.caption]
+        path = [text("<b>O percurso de um latente</b>"), c["image"], c["latent"]]
+        note = text(f"Médias em {len(self.x)} imagens {self._images.source}.")
+        return widgets.VBox([*model, note, *path], layout=Layout(width="300px", grid_gap="4px"))
+
+
+class _Images(NamedTuple):
+    """x: [N, D], as imagens em que se mede · shown: os índices das que vão à tela · source: de onde vieram."""
+
+    x: Tensor
+    image_shape: tuple[int, int]
+    shown: Tensor
+    source: str
+
+
+class _Measured(NamedTuple):
+    """Um modelo e o que dele se mede uma vez. order: os latentes da maior KL à menor · codes: as médias de q(z|x) das
+    imagens que vão à tela, [10, Z]."""
+
+    model: VAE
+    rate: float
+    distortion: float
+    kl: Tensor
+    is_active: list[bool]
+    order: list[int]
+    codes: Tensor
+
+
+def _measure(run: Run, x: Tensor, shown: Tensor) -> _Measured:
+    model, x = run.model, x.to(run.model.prior.mean)
+    with evaluating(model):
+        codes = model.encode(x[shown]).mean.cpu()
+        rate, distortion = rate_distortion(model, x, seed=_SEED)
+        kl = kl_per_dimension(model, x).cpu()
+        is_active = (posterior_mean_variance(model, x) > _ACTIVE).tolist()
+    if not math.isfinite(rate + distortion):
+        raise ValueError(
+            f"O modelo de {_describe(run)} devolveu NaN ou infinito. Tire-o da varredura, ou treine-o de novo."
+        )
+    return _Measured(model, rate, distortion, kl, is_active, kl.argsort(descending=True, stable=True).tolist(), codes)
+
+
+def _chosen(data: Dataset, run: Run) -> _Images:
+    """Imagens ao acaso de `data`; para a tela, espalhadas pelas classes. Binarizadas, se foi assim no treino."""
+    n_pixels = _n_pixels(run.model)
+    if data.x.ndim != 2 or len(data) < 2:
+        raise ValueError(f"São precisas ao menos duas imagens, com x [N, D], mas x tem forma {tuple(data.x.shape)}.")
+    if data.x.shape[1] != n_pixels or math.prod(data.image_shape) != n_pixels:
+        raise ValueError(
+            f"Os modelos foram feitos para imagens de {n_pixels} pixels, mas {data.name!r} tem x de forma "
+            f"{tuple(data.x.shape)} e image_shape {data.image_shape}. Use os dados com que foram treinados."
+        )
+    drawn = torch.randperm(len(data), generator=torch.Generator().manual_seed(_SEED))[:_MEASURED]
+    x = binarize(data.x.cpu()[drawn], "none" if run.config.binarize == "none" else "static")
+    by_class = data.y.cpu()[drawn].argsort(stable=True)
+    n_shown = min(_SHOWN, len(drawn))
+    spread = (torch.arange(n_shown) + 0.5) * len(drawn) / n_shown
+    return _Images(x, data.image_shape, by_class[spread.long()], f"de {data.name!r}")
+
+
+def _generated(run: Run) -> _Images:
+    """Amostras de p(x|z), com z ~ p(z)."""
+    n_pixels = _n_pixels(run.model)
+    side = math.isqrt(n_pixels)
+    if side**2 != n_pixels:
+        raise ValueError(
+            f"As imagens destes modelos têm D = {n_pixels} pixels, que não é o quadrado de um inteiro, e não se sabe "
+            "desenhá-las. Passe também os dados, que dizem a forma: explore_beta(sweep, data)."
+        )
+    generator = torch.Generator(run.model.prior.mean.device).manual_seed(_SEED)
+    with evaluating(run.model):
+        x = run.model.sample(_GENERATED, generator=generator).cpu()
+    return _Images(x, (side, side), torch.arange(_SHOWN), f"sorteadas do modelo de {_describe(run)}")
+
+
+def _by_beta_and_seed(sweep: Sequence[Run]) -> dict[tuple[float, int], Run]:
+    if isinstance(sweep, Run) or not isinstance(sweep, list | tuple):
+        raise TypeError(
+            f"explore_beta espera a lista de execuções que fit_many devolve, mas veio {type(sweep).__name__}."
+        )
+    for run in sweep:
+        if not isinstance(run, Run):
+            raise TypeError(
+                "Cada item da varredura deve ser um Run(model, history, config), como fit_many devolve, mas veio "
+                f"{type(run).__name__}."
+            )
+        if not isinstance(run.model, VAE) or not isinstance(run.model.prior, Normal):
+            raise TypeError(
+                "explore_beta percorre latentes normais, e os modelos devem ser VAEs (vae_lessons.models.VAE), mas "
+                f"veio {type(run.model).__name__}."
+            )
+    runs = {}
+    for run in sweep:
+        key = run.config.beta, run.config.seed
+        if key in runs:
+            raise ValueError(
+                f"Há mais de uma execução com {_describe(run)}. Deixe uma só: o explorador as distingue por β e pela "
+                "semente."
+            )
+        runs[key] = run
+    _require_comparable(runs)
+    return runs
+
+
+def _require_comparable(runs: dict[tuple[float, int], Run]) -> None:
+    betas, seeds = ({key[i] for key in runs} for i in (0, 1))
+    if len(betas) < 2:
+        raise ValueError(
+            "São precisos ao menos dois valores de β para comparar, mas a varredura tem "
+            + (f"só β = {_plain(*betas)}" if betas else "zero execuções")
+            + '. Treine uma com fit_many(..., sweep={"beta": [0.5, 1, 4]}).'
+        )
+    missing = [(beta, seed) for beta in sorted(betas) for seed in sorted(seeds) if (beta, seed) not in runs]
+    if missing:
+        raise ValueError(
+            "Todo β deve ter as mesmas sementes, mas faltam as execuções de "
+            + "; ".join(f"β = {_plain(beta)} com semente {seed}" for beta, seed in missing)
+            + "."
+        )
+    for name, values in {
+        "número de latentes": [run.model.latent_dim for run in runs.values()],
+        "número de pixels": [_n_pixels(run.model) for run in runs.values()],
+        "modo de binarização": [run.config.binarize for run in runs.values()],
+    }.items():
+        if len(different := sorted(set(values))) > 1:
+            raise ValueError(
+                f"Os modelos da varredura devem ter todos o mesmo {name}, mas vieram {', '.join(map(str, different))}: "
+                "não se comparam nas mesmas imagens."
+            )
+
+
+def _controls(
+    betas: list[float], start: float, seeds: list[int], n_images: int, n_latents: int
+) -> dict[str, widgets.Widget]:
+    slider = {"style": {"description_width": "64px"}, "layout": {"width": "296px"}}
+    controls = {
+        "beta": widgets.SelectionSlider(
+            options=[(_plain(beta), beta) for beta in betas],
+            value=start,
+            description="β",
+            tooltip="O peso da KL na perda com que o modelo foi treinado",
+            **slider,
+        ),
+        "seed": widgets.SelectionSlider(
+            options=seeds, description="semente", tooltip="A semente com que o modelo foi treinado", **slider
+        ),
+        "image": widgets.IntSlider(
+            min=1, max=n_images, description="imagem", tooltip="De que imagem parte o percurso", **slider
+        ),
+        "latent": widgets.IntSlider(
+            min=1,
+            max=n_latents,
+            description="latente",
+            tooltip="Que latente percorrer, do de maior KL (1) ao de menor",
+            **slider,
+        ),
+    }
+    if len(seeds) == 1:
+        controls["seed"].layout.display = "none"
+    return controls
+
+
+def _frame(models: list[_Measured]) -> Figure:
+    """O que não muda: os nomes das linhas e os eixos, com escalas que servem a todos os modelos."""
+    fig = Figure(figsize=(_WIDTH / 100, _HEIGHT / 100))
+    for top, bottom in ((0, _SPLIT), (_SPLIT, _PICTURES)):
+        _axes(fig, 0, _WIDTH, top, bottom).set(xlim=(0, _WIDTH), ylim=(bottom, top))
+        fig.axes[-1].axis("off")
+    for ax, name, y in ((0, "original", _ORIGINAL_LINE), (0, "média de\np(x|z)", _MEAN_LINE)):
+        fig.axes[ax].text(_LABEL - 8, y, name, ha="right", va="center", fontsize=9.5)
+    fig.axes[1].text(_LABEL - 8, _WIDE_LINE, "média de\np(x|z)", ha="right", va="center", fontsize=9.5)
+
+    comma = FuncFormatter(lambda tick, _: _plain(tick))
+    curve = _axes(fig, 58, 58 + _CHART, _PICTURES + 24, _HEIGHT - 46)
+    for axis, values in ((curve.xaxis, [m.rate for m in models]), (curve.yaxis, [m.distortion for m in models])):
+        low, high = min(values), max(values)
+        margin = 0.1 * (high - low) or 1.0
+        axis.set_view_interval(low - margin, high + 1.4 * margin, ignore=True)
+        axis.set_major_locator(MaxNLocator(5))
+        axis.set_major_formatter(comma)
+    curve.set(xlabel="taxa R (nats)", ylabel="distorção D (nats)")
+    curve.set_title("Um ponto por modelo", fontsize=10.5)
+
+    n_latents, tallest = len(models[0].kl), max(m.kl.max().item() for m in models)
+    bars = _axes(fig, _WIDTH - _CHART - 6, _WIDTH - 6, _PICTURES + 24, _HEIGHT - 46)
+    bars.set(xlim=(0.5, n_latents + 0.5), ylim=(0, 1.12 * tallest or 1.0), xticks=[], ylabel="KL (nats)")
+    bars.yaxis.set_major_locator(MaxNLocator(5))
+    bars.yaxis.set_major_formatter(comma)
+    bars.set_title("KL de cada latente, da maior à menor", fontsize=10.5)
+    names = _axes(fig, _WIDTH - _CHART - 6, _WIDTH - 6, _HEIGHT - 46, _HEIGHT - 24)
+    names.set(xlim=(0.5, n_latents + 0.5), ylim=(0, 1))
+    names.axis("off")
+    for ax in (curve, bars):
+        ax.spines[["top", "right"]].set_visible(False)
+    return fig
+
+
+def _axes(fig: Figure, left: float, right: float, top: float, bottom: float) -> Axes:
+    """Eixos no retângulo dado em pixels da tela."""
+    return fig.add_axes((left / _WIDTH, 1 - bottom / _HEIGHT, (right - left) / _WIDTH, (bottom - top) / _HEIGHT))
+
+
+def _outline(left: float, right: float, top: float, bottom: float) -> tuple[np.ndarray, np.ndarray]:
+    return np.array([left, right, right, left, left]), np.array([top, top, bottom, bottom, top])
+
+
+def _greys(images: Tensor, image_shape: tuple[int, int]) -> np.ndarray:
+    """Em [0, 1], [N, D] → uint8 [N, H, W]."""
+    return (images.clamp(0, 1) * 255).round().to(torch.uint8).reshape(-1, *image_shape).numpy()
+
+
+def _table(numbers: dict[str, str]) -> str:
+    cell = '<td style="padding: 0 12px 0 0; text-align: {}">{}</td>'
+    rows = (cell.format("left", name) + cell.format("right", value) for name, value in numbers.items())
+    return "<table><tr>" + "</tr><tr>".join(rows) + "</tr></table>"
+
+
+def _n_pixels(model: VAE) -> int:
+    with evaluating(model):
+        return model.decode(model.prior.mean[None]).mean.shape[-1]
+
+
+def _describe(run: Run) -> str:
+    return f"β = {_plain(run.config.beta)} e semente {run.config.seed}"
+
+
+def _latent_name(latent: int) -> str:
+    return f"z{latent + 1}".translate(_SUBSCRIPTS)
+
+
+def _plain(value: float) -> str:
+    return f"{value:g}".replace("-", "−").replace(".", ",")
