@@ -119,3 +119,12 @@ def test_only_data_already_here_is_measured_by_default(monkeypatch, measured):
         monkeypatch.setattr(benchmark, "is_local", lambda name, here=here: here)
         benchmark.main([])
     assert asked == [["digits", "mnist"], ["digits"]]
+
+
+@pytest.mark.parametrize(
+    "options", [["--epochs", "0"], ["--sweep", "-1"], ["--data", "digitos"], ["--device", "abacus"]]
+)
+def test_impossible_requests_are_explained(options, monkeypatch):
+    monkeypatch.setattr(benchmark, "measure_machine", lambda device: Machine("máquina", 1, 1e9, 1e9, 1e9))
+    with pytest.raises(SystemExit, match="deve ser ao menos|desconhecido|não está disponível"):
+        benchmark.main(options)

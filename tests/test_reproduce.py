@@ -123,3 +123,11 @@ def test_report_and_json_say_what_was_done(short, capsys):
 def test_impossible_requests_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         reproduce(**options)
+
+
+def test_command_line_lists_the_recipes_and_explains_what_does_not_serve(capsys):
+    main([])
+    listed = capsys.readouterr().out
+    assert all(setting.source in listed for setting in SETTINGS.values())
+    with pytest.raises(SystemExit, match="Receita desconhecida: 'kingma'"):
+        main(["kingma"])

@@ -154,6 +154,8 @@ def benchmark(
     names: Sequence[str], *, epochs: int = 3, sweep: int = 16, device: str = "auto", say: Callable = lambda text: None
 ) -> tuple[Machine, list[Row]]:
     """A tabela inteira. names: conjuntos de dados · epochs: por modo · sweep: modelos treinados juntos (0: pula)."""
+    if epochs < 1 or sweep < 0:
+        raise ValueError(f"epochs deve ser ao menos 1 e sweep ao menos 0, mas vieram {epochs} e {sweep}.")
     where = choose_device(device)
     machine = measure_machine(where)
     rows: list[Row] = []
@@ -268,7 +270,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     say = (lambda text: None) if options.json else (lambda text: print(f"… {text}", flush=True))
     names = options.data or (["digits", "mnist"] if is_local("mnist") else ["digits"])  # medir não é hora de baixar
-    machine, rows = benchmark(names, epochs=options.epochs, sweep=options.sweep, device=options.device, say=say)
+    try:
+        machine, rows = benchmark(names, epochs=options.epochs, sweep=options.sweep, device=options.device, say=say)
+    except (ValueError, FileNotFoundError) as error:  # o pedido não serve, ou faltam os dados
+        raise SystemExit(str(error)) from error
     if options.json:
         content = {"machine": vars(machine), "torch": torch.__version__, "rows": [row._asdict() for row in rows]}
         print(json.dumps(content, ensure_ascii=False, indent=1))

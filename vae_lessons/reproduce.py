@@ -227,7 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         epilog=f"Receitas:\n{names}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", nargs="+", choices=SETTINGS, metavar="NOME", help="uma ou mais receitas")
+    parser.add_argument("name", nargs="*", metavar="NOME", help="uma ou mais receitas; nenhuma: lista as que existem")
     parser.add_argument("--epochs", type=int, help="só as primeiras épocas, para dar uma ideia")
     parser.add_argument("--n-test", type=int, default=10_000, help="quantas imagens de teste (padrão: todas)")
     parser.add_argument("--k", type=int, help="amostras de importância por imagem (padrão: as da receita)")
@@ -236,9 +236,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--checkpoints", help="pasta em que o treino é gravado e de onde é retomado")
     parser.add_argument("--json", action="store_true", help="o resultado em JSON")
     options = vars(parser.parse_args(arguments))
-    as_json = options.pop("json")
-    for name in options.pop("name"):
-        result = reproduce(name, **options, progress=not as_json)
+    as_json, chosen = options.pop("json"), options.pop("name")
+    if not chosen:
+        parser.print_help()
+    for name in chosen:
+        try:
+            result = reproduce(name, **options, progress=not as_json)
+        except (ValueError, FileNotFoundError) as error:  # o pedido não serve, ou faltam os dados
+            raise SystemExit(str(error)) from error
         print(json.dumps(result, ensure_ascii=False) if as_json else report(result))
 
 
