@@ -126,5 +126,5 @@ def test_only_data_already_here_is_measured_by_default(monkeypatch, measured):
 )
 def test_impossible_requests_are_explained(options, monkeypatch):
     monkeypatch.setattr(benchmark, "measure_machine", lambda device: Machine("máquina", 1, 1e9, 1e9, 1e9))
-    with pytest.raises(SystemExit, match="deve ser ao menos|desconhecido|não está disponível"):
+    with pytest.raises(SystemExit, match=r"deve ser ao menos|desconhecido|não está disponível"):
         benchmark.main(options)
