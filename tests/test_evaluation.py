@@ -7,8 +7,15 @@ import torch
 from torch import nn
 
 from vae_lessons import evaluation
-from vae_lessons.evaluation import active_units, log_likelihood, posterior_mean_variance
-from vae_lessons.models import VAE, mlp_vae
+from vae_lessons.estimators import exact
+from vae_lessons.evaluation import (
+    active_units,
+    kl_per_dimension,
+    log_likelihood,
+    posterior_mean_variance,
+    rate_distortion,
+)
+from vae_lessons.models import VAE, categorical_vae, mlp_vae
 from vae_lessons.objectives import elbo
 
 SLIGHTLY_WRONG = {"shift": 0.2, "log_scale": 0.3}
@@ -180,6 +187,149 @@ def test_log_likelihood_refuses_bad_input(x, options, message):
 def test_log_likelihood_refuses_uint8():
     with pytest.raises(TypeError, match="binarize"):
         log_likelihood(mlp_vae(6, 2, (8,)), torch.zeros(2, 6, dtype=torch.uint8))
+
+
+# Taxa e distorção
+
+
+def closed_form(case):
+    """Taxa por dimensão [B, Z] e distorção [B] do modelo linear: −E_q[log p(x|z)] é quadrático em z."""
+    model, x = case.model, case.x
+    with torch.no_grad():
+        q = model.encode(x)
+        variance = q.log_var.exp()
+        weight, s2 = model.decoder.weight, model.likelihood_log_var.exp()
+        error = (x - model.decoder(q.mean)).square().sum(1) + (variance * weight.square().sum(0)).sum(1)
+        distortion = 0.5 * (x.shape[1] * torch.log(2 * math.pi * s2) + error / s2)
+    standard = torch.distributions.Normal(torch.zeros(()).double(), 1.0)
+    rate = torch.distributions.kl_divergence(torch.distributions.Normal(q.mean, variance.sqrt()), standard)
+    return rate, distortion
+
+
+@pytest.mark.parametrize("q", [{}, SLIGHTLY_WRONG, {"shift": -0.4, "log_scale": 0.8}], ids=str)
+def test_rate_and_distortion_match_the_linear_gaussian_closed_form(linear_gaussian, q):
+    case = linear_gaussian(**q)
+    rate, distortion = rate_distortion(case.model, case.x, n_samples=20_000)
+    expected_rate, expected_distortion = closed_form(case)
+    assert rate == pytest.approx(expected_rate.sum(1).mean().item(), abs=1e-10)
+    assert distortion == pytest.approx(expected_distortion.mean().item(), abs=0.01)
+    torch.testing.assert_close(kl_per_dimension(case.model, case.x), expected_rate.mean(0), rtol=0, atol=1e-10)
+
+
+def test_rate_and_distortion_of_the_exact_posterior_sum_to_minus_log_evidence(linear_gaussian):
+    case = linear_gaussian()
+    rate, distortion = rate_distortion(case.model, case.x, n_samples=20_000)
+    assert -(rate + distortion) == pytest.approx(case.log_evidence.mean().item(), abs=0.01)
+
+
+def test_rate_and_distortion_sum_to_minus_the_elbo(one_latent_bernoulli):
+    case = one_latent_bernoulli
+    rate, distortion = rate_distortion(case.model, case.x, n_samples=20_000)
+    assert rate == pytest.approx(case.kl_to_prior.mean().item(), abs=1e-8)
+    assert distortion == pytest.approx(-case.expected_log_likelihood.mean().item(), abs=0.01)
+    bound = (case.log_evidence - case.kl_to_posterior).mean().item()
+    assert -(rate + distortion) == pytest.approx(bound, abs=0.01)
+
+
+@pytest.fixture
+def small_categorical():
+    torch.manual_seed(0)
+    model = categorical_vae(6, 2, 3, (8,)).double()
+    with torch.no_grad():
+        model.encoder[-1].weight.mul_(6)
+        model.decoder[-1].weight.mul_(4)
+    return model, torch.bernoulli(torch.full((20, 6), 0.5, dtype=torch.float64))
+
+
+def test_rate_and_distortion_of_categorical_latents_match_enumeration(small_categorical):
+    model, x = small_categorical
+    with torch.no_grad():
+        terms = elbo(model, x, estimator=exact)
+    rate, distortion = rate_distortion(model, x, n_samples=10_000)
+    assert rate == pytest.approx(terms.kl.mean().item(), abs=1e-10)
+    assert rate > 0.1
+    assert distortion == pytest.approx(-terms.log_likelihood.mean().item(), abs=0.01)
+
+
+def test_rate_bounds_the_information_that_the_code_has_about_x(linear_gaussian):
+    """Com dados do próprio modelo e q exata, a taxa é I(x; z) = ½ log det(I + WᵀW/s²); deslocar q só soma à taxa."""
+    model = linear_gaussian().model
+    weight, s2 = model.decoder.weight.detach(), model.likelihood_log_var.exp().item()
+    information = 0.5 * torch.logdet(torch.eye(2) + weight.T @ weight / s2).item()
+    tight, shifted = (
+        rate_distortion(case.model, case.x, n_samples=1).rate
+        for case in (linear_gaussian(n=20_000), linear_gaussian(n=20_000, shift=0.5))
+    )
+    assert tight == pytest.approx(information, abs=0.03)
+    assert shifted == pytest.approx(information + 2 * 0.5**2 / 2, abs=0.03)
+
+
+def test_rate_and_distortion_are_repeatable_and_touch_no_global_generator(one_latent_bernoulli):
+    model, x, *_ = one_latent_bernoulli
+    state = torch.get_rng_state()
+    first, again, other = (rate_distortion(model, x, seed=seed) for seed in (3, 3, 4))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert first == again
+    assert first.rate == other.rate
+    assert first.distortion != other.distortion
+    assert [type(value) for value in first] == [float, float]
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 20, 35, 10**9])
+def test_chunk_of_rate_distortion_limits_memory_and_not_the_mean(linear_gaussian, monkeypatch, chunk):
+    case = linear_gaussian(**SLIGHTLY_WRONG, n=10)
+    decoded, encoded = [], []
+    decode, encode = case.model.decode, case.model.encode
+    monkeypatch.setattr(case.model, "decode", lambda z: decoded.append(z.shape[:-1].numel()) or decode(z))
+    monkeypatch.setattr(case.model, "encode", lambda x: encoded.append(len(x)) or encode(x))
+    rate, distortion = rate_distortion(case.model, case.x, n_samples=5, chunk=chunk)
+    assert sum(decoded) == 5 * 10
+    assert max(decoded) <= max(chunk, 5)
+    expected_rate, expected_distortion = closed_form(linear_gaussian(**SLIGHTLY_WRONG, n=10))
+    assert rate == pytest.approx(expected_rate.sum(1).mean().item(), abs=1e-10)
+    assert distortion == pytest.approx(expected_distortion.mean().item(), abs=1)
+    encoded.clear()
+    torch.testing.assert_close(
+        kl_per_dimension(case.model, case.x, chunk=chunk), expected_rate.mean(0), rtol=0, atol=1e-10
+    )
+    assert sum(encoded) == 10
+    assert max(encoded) <= chunk
+
+
+def test_one_sample_of_z_gives_the_same_distortion_on_average(linear_gaussian):
+    case = linear_gaussian(**SLIGHTLY_WRONG, n=20_000)
+    distortion = rate_distortion(case.model, case.x, n_samples=1, chunk=999).distortion
+    assert distortion == pytest.approx(closed_form(case)[1].mean().item(), abs=0.05)
+
+
+def test_kl_per_dimension_sums_to_the_rate(one_latent_bernoulli, small_categorical, linear_gaussian):
+    cases = [one_latent_bernoulli[:2], small_categorical, linear_gaussian(**SLIGHTLY_WRONG)[:2]]
+    for (model, x), n_latents in zip(cases, [1, 2, 2], strict=True):
+        kl = kl_per_dimension(model, x)
+        assert kl.shape == (n_latents,)
+        assert not kl.requires_grad
+        assert kl.sum().item() == pytest.approx(rate_distortion(model, x, n_samples=1).rate)
+
+
+@pytest.mark.parametrize("function", [rate_distortion, kl_per_dimension])
+@pytest.mark.parametrize(
+    ("x", "options", "message"),
+    [
+        (torch.zeros(2, 6), {"chunk": 0}, "chunk deve ser ao menos 1"),
+        (torch.zeros(6), {}, r"\[B, D\]"),
+        (torch.zeros(0, 6), {}, "ao menos um exemplo"),
+        (torch.zeros(2, 5), {}, "D, pixels"),
+    ],
+)
+def test_rate_refuses_bad_input(function, x, options, message):
+    with pytest.raises(ValueError, match=message):
+        function(mlp_vae(6, 2, (8,)), x, **options)
+
+
+@pytest.mark.parametrize("n_samples", [0, -1])
+def test_a_distortion_needs_samples(n_samples):
+    with pytest.raises(ValueError, match=f"n_samples deve ser ao menos 1.*{n_samples}"):
+        rate_distortion(mlp_vae(6, 2, (8,)), torch.zeros(2, 6), n_samples=n_samples)
 
 
 # Unidades ativas

@@ -79,8 +79,8 @@ def rate_distortion(model: VAE, x: Tensor, *, n_samples: int = 8, seed: int = 0,
     A taxa é um limite superior da informação mútua I(x; z) do codificador, que só é atingido se a média de q(z|x)
     sobre os dados for a prior. Ela é exata; a distorção vem de n_samples amostras de z por exemplo.
     x: [B, D], já binarizado se for o caso · seed: sorteio de z, que não toca o gerador global; a mesma semente dá o
-    mesmo número · chunk: quantos z são decodificados de uma vez, como em log_likelihood. Serve para latentes normais e
-    categóricos.
+    mesmo número · chunk: quantos z são decodificados de uma vez (ou os n_samples de um exemplo, se forem mais). Serve
+    para latentes normais e categóricos.
     Levanta ValueError se n_samples < 1, chunk < 1 ou x não for [B, D].
     """
     from vae_lessons.training.devices import seeded
