@@ -2,7 +2,7 @@
 
 import pytest
 
-from vae_lessons.explore import explore_elbo, explore_gradients
+from vae_lessons.explore import explore_elbo, explore_gradients, explore_gumbel
 
 
 def widgets_inside(widget):
@@ -11,7 +11,7 @@ def widgets_inside(widget):
         yield from widgets_inside(child)
 
 
-@pytest.mark.parametrize("explore", [explore_elbo, explore_gradients])
+@pytest.mark.parametrize("explore", [explore_elbo, explore_gradients, explore_gumbel])
 def test_every_control_is_on_the_screen_and_says_what_it_does(explore):
     explorer = explore()
     shown = list(widgets_inside(explorer))

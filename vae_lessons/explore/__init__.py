@@ -3,16 +3,19 @@
 from vae_lessons.explore.beta import BetaExplorer, explore_beta
 from vae_lessons.explore.elbo import ElboExplorer, explore_elbo
 from vae_lessons.explore.gradients import GradientExplorer, explore_gradients
+from vae_lessons.explore.gumbel import GumbelExplorer, explore_gumbel
 from vae_lessons.explore.latent import LatentExplorer, explore_latent, slerp
 
 __all__ = [
     "BetaExplorer",
     "ElboExplorer",
     "GradientExplorer",
+    "GumbelExplorer",
     "LatentExplorer",
     "explore_beta",
     "explore_elbo",
     "explore_gradients",
+    "explore_gumbel",
     "explore_latent",
     "slerp",
 ]
