@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,8 +14,10 @@ from vae_lessons.models import VAE
 from vae_lessons.objectives import ElboTerms
 from vae_lessons.training.batches import to_batch
 from vae_lessons.training.config import TrainConfig
-from vae_lessons.training.devices import get_rng_state
-from vae_lessons.training.loop import Schedules, batch_sums, make_optimizer, per_example, step_values
+from vae_lessons.training.devices import choose_backend, get_rng_state
+from vae_lessons.training.graphs import CudaRecorder, GraphSteps
+from vae_lessons.training.loop import Schedules, make_optimizer, per_example, step_values
+from vae_lessons.training.steps import EagerSteps, batch_sums
 from vae_lessons.training.streams import DrawFromStreams, Streams
 
 
@@ -43,24 +46,22 @@ class Stack:
         self.configs = configs
         self.streams = Streams([config.seed for config in configs], x.device)
         self.weights, self.buffers = stack_module_state(list(models))
-        self.optimizer = make_optimizer(self.weights.values(), self.config, x.device)
+        backend = choose_backend(self.config.backend, x.device)
+        self.optimizer = make_optimizer(self.weights.values(), self.config, x.device, capturable=backend == "graph")
         self.objective = _Objective(copy.deepcopy(models[0]), objective)
         batch = None if self.streams.shared else 0
         scheduled = {"beta": 0} | dict.fromkeys(schedules)
         self.losses = vmap(self._loss, in_dims=(0, 0, 0, batch, scheduled), randomness="same")
+        self.steps = self._graph_steps() if backend == "graph" else EagerSteps(self.step, self.config.batch_size)
 
     def run_epoch(self, epoch: int) -> list[EpochRecord]:
         """Uma passada por todos os exemplos; lê o dispositivo só no fim."""
         n, device = len(self.x), self.x.device
         order = self.streams.per_seed(lambda generator: torch.randperm(n, generator=generator, device=device))
-        batches = order.split(self.config.batch_size, dim=1)
-        values = self._step_values(epoch, len(batches))
-        on_device = {name: torch.tensor(column, device=device).unbind() for name, column in values.items()}
-        sums = torch.empty(len(batches), len(self.configs), 4, device=device)
-        generators = get_rng_state(device)
-        for i, rows in enumerate(batches):
-            sums[i] = self.step(rows, {name: column[i] for name, column in on_device.items()})
-        self._require_known_draws(generators)
+        values = self._step_values(epoch, math.ceil(n / self.config.batch_size))
+        before = get_rng_state(device)
+        sums = self.steps.run(order, {name: torch.tensor(column, device=device) for name, column in values.items()})
+        self._require_known_draws(before)
         is_finite = self._is_finite(sums).tolist()
         means = [per_example(of_run[:, :3], n) for of_run in sums.cpu().unbind(1)]
         return [
@@ -93,6 +94,14 @@ class Stack:
         stacked = self.weights | self.buffers
         for name, value in itertools.chain(model.named_parameters(), model.named_buffers()):
             value.copy_(stacked[name][run])
+
+    def _graph_steps(self) -> GraphSteps:
+        device = self.x.device
+        recorder = CudaRecorder(device, () if self.streams.shared else self.streams.generators)
+        tensors = [*self.weights.values(), *self.buffers.values()]
+        return GraphSteps(
+            self.step, self.config.batch_size, tensors=tensors, optimizer=self.optimizer, recorder=recorder
+        )
 
     def _loss(self, weights, buffers, of_run: Tensor, batch: Tensor, scheduled) -> tuple[Tensor, Tensor]:
         """De um modelo só: a perda média, que se minimiza, e as somas no lote [4]."""
