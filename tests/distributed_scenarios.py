@@ -139,10 +139,6 @@ def one_that_stalls(rank, folder):
     return train(small_vae(), objective=objective)
 
 
-def graphs(rank, folder):
-    return train(small_vae(), backend="graph")
-
-
 SCENARIOS = [
     deterministic,
     tiny_batches,
@@ -154,7 +150,6 @@ SCENARIOS = [
     error_in_one,
     interrupted_one,
     one_that_stalls,
-    graphs,
 ]
 
 
