@@ -103,6 +103,12 @@ def checkpoint(rank, folder):
     return {"writes": after_three, "resumed": resumed, "whole": whole}
 
 
+def own_files(rank, folder):
+    """Cada processo com o seu arquivo, como em máquinas sem pasta comum: só o primeiro grava."""
+    for resume in (False, True):
+        train(small_vae(), epochs=2 + resume, checkpoint=folder / f"próprio-{rank}.pt", resume=resume)
+
+
 def error_in_one(rank, folder):
     return train(small_vae(), objective=stopping(rank, ValueError("meu erro")), checkpoint=folder / "erro.pt")
 
@@ -147,6 +153,7 @@ SCENARIOS = [
     noise,
     bar,
     checkpoint,
+    own_files,
     error_in_one,
     interrupted_one,
     one_that_stalls,

@@ -124,6 +124,12 @@ def test_another_number_of_processes_is_refused(results, folder):
         )
 
 
+def test_files_that_are_not_the_same_for_all_are_refused(results):
+    first, second = results(scenarios.own_files)
+    assert second.startswith("ValueError: O processo 1 leu um checkpoint com 0 épocas, e o processo 0, um com 2")
+    assert first.startswith("RuntimeError: ")
+
+
 # Quando um deles para
 
 

@@ -62,6 +62,15 @@ class Group:
         dist.broadcast(numbers, 0)
         return dict(zip(record, numbers.tolist(), strict=True))
 
+    def require_same_epoch(self, epoch: int, device: torch.device) -> None:
+        """Levanta ValueError se este processo for começar de outra época que o processo 0."""
+        first = self.numbers_from_first({"epoch": epoch}, device)["epoch"]
+        if first != epoch:
+            raise ValueError(
+                f"O processo {self.rank} leu um checkpoint com {epoch} épocas, e o processo 0, um com {first:g}. O "
+                "arquivo deve ficar numa pasta que todos os processos vejam."
+            )
+
     def gather(self, state: dict[str, Tensor], device: torch.device) -> list[dict[str, Tensor]]:
         """Os estados (tensores na CPU) de todos os processos, em ordem."""
         if self.size == 1:

@@ -105,6 +105,7 @@ def fit(
         group.wait()  # o primeiro pode estar acabando de gravar um treino anterior
         saved = checkpoint.read(resume=resume)
         group.wait()  # ninguém grava enquanto outro lê
+        group.require_same_epoch(0 if saved is None else len(saved["history"]["seconds"]), device)
     elif resume:
         raise ValueError("resume=True continua o treino gravado em config.checkpoint, que é None: indique o arquivo.")
     show = progress and group.is_first
