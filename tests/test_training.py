@@ -699,7 +699,7 @@ def test_no_step_on_cuda_waits_for_the_gpu(digits):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "per_example", after_last_batch)
         try:
-            quick_fit(small_vae(), digits, device="cuda", objective=objective)
+            quick_fit(small_vae(), digits, device="cuda", backend="eager", objective=objective)
         finally:
             torch.cuda.set_sync_debug_mode("default")
 

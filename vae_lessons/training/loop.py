@@ -79,10 +79,10 @@ def fit(
     processo só a menos do sorteio (sem sorteio, a menos de arredondamento). O que depende do lote inteiro (BatchNorm, a
     média de free_bits) vê só a fatia. O primeiro mostra a barra e grava o arquivo; se um deles parar, os outros param
     com um erro, no pior caso depois de 10 minutos.
-    Levanta ValueError se os dados não servirem ou se o arquivo estiver corrompido ou guardar outro treino,
-    FileExistsError se ele já existir e não for para retomá-lo, e TrainingDiverged (um FloatingPointError) se a perda ou
-    os pesos deixarem de ser finitos: o modelo volta aos pesos do fim da última época sã e as épocas completas ficam em
-    `history`, no erro.
+    Levanta ValueError se os dados não servirem, se o dispositivo não tiver o que config pede ou se o arquivo estiver
+    corrompido ou guardar outro treino; FileExistsError se ele já existir e não for para retomá-lo; RuntimeError se
+    backend="compile" não achar compilador; e TrainingDiverged (um FloatingPointError) se a perda ou os pesos deixarem
+    de ser finitos: o modelo volta aos pesos do fim da última época sã e as épocas completas ficam em `history`, no erro.
     """
     device = local_device(config.device)
     group = join(device)
