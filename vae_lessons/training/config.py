@@ -20,8 +20,9 @@ class TrainConfig:
     exemplos, a binarização e o ruído, não os pesos iniciais do modelo · device: "auto", "cpu", "cuda", ... ·
     backend: como os passos são dados, o que muda a velocidade e não o resultado: "eager", um a um; "graph", vários por
     vez, gravados num grafo CUDA; "compile", com torch.compile, que pede um compilador instalado; "auto": "graph" em
-    CUDA, num processo só, e "eager" no resto · precision: "float32", ou "bfloat16" para as redes, com os pesos e o que se mede em
-    float32, onde o dispositivo tem instruções para isso ·
+    CUDA, num processo só, e "eager" no resto ·
+    precision: "float32", ou "bfloat16" para as redes, com os pesos e o que se mede em float32, onde o dispositivo tem
+    instruções para isso ·
     patience: para depois de tantas épocas sem ELBO melhor e devolve os melhores pesos (None: nunca para) ·
     checkpoint: arquivo em que o treino é gravado ao fim das épocas, para que fit(..., resume=True) possa continuá-lo
     (None: não grava).

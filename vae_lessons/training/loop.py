@@ -82,7 +82,7 @@ def fit(
     Levanta ValueError se os dados não servirem, se o dispositivo não tiver o que config pede ou se o arquivo estiver
     corrompido ou guardar outro treino; FileExistsError se ele já existir e não for para retomá-lo; RuntimeError se
     backend="compile" não achar compilador; e TrainingDiverged (um FloatingPointError) se a perda ou os pesos deixarem
-    de ser finitos: o modelo volta aos pesos do fim da última época sã e as épocas completas ficam em `history`, no erro.
+    de ser finitos: o modelo volta aos pesos do fim da última época sã, e o erro traz em `history` as épocas completas.
     """
     device = local_device(config.device)
     group = join(device)
