@@ -208,8 +208,13 @@ class BetaExplorer(Explorer):
         c = self.controls
         model = [text("<b>O modelo</b>"), c["beta"], c["seed"], self.caption]
         path = [text("<b>O percurso de um latente</b>"), c["image"], c["latent"]]
-        note = text(f"Médias em {len(self.x)} imagens {self._images.source}.")
-        return widgets.VBox([*model, note, *path], layout=Layout(width="300px", grid_gap="4px"))
+        seeds = " Pontos claros: as outras sementes." if len(self._seeds) > 1 else ""
+        notes = (
+            "Na segunda linha, z é a média de q(z|x): mostra-se uma média, não uma amostra.",
+            "Unidade ativa: a média de q(z|x) varia entre as imagens (variância > 0,01).",
+            f"Medidas em {len(self.x)} imagens {self._images.source}.{seeds}",
+        )
+        return widgets.VBox([*model, *path, *map(text, notes)], layout=Layout(width="300px", grid_gap="4px"))
 
 
 class _Images(NamedTuple):
@@ -387,14 +392,14 @@ def _frame(models: list[_Measured]) -> Figure:
         axis.set_major_locator(MaxNLocator(5))
         axis.set_major_formatter(comma)
     curve.set(xlabel="taxa R (nats)", ylabel="distorção D (nats)")
-    curve.set_title("Um ponto por modelo", fontsize=10.5)
+    curve.set_title("Taxa e distorção: um ponto por modelo", fontsize=10.5)
 
     n_latents, tallest = len(models[0].kl), max(m.kl.max().item() for m in models)
     bars = _axes(fig, _WIDTH - _CHART - 6, _WIDTH - 6, _PICTURES + 24, _HEIGHT - 46)
     bars.set(xlim=(0.5, n_latents + 0.5), ylim=(0, 1.12 * tallest or 1.0), xticks=[], ylabel="KL (nats)")
     bars.yaxis.set_major_locator(MaxNLocator(5))
     bars.yaxis.set_major_formatter(comma)
-    bars.set_title("KL de cada latente, da maior à menor", fontsize=10.5)
+    bars.set_title("KL de cada latente, em ordem", fontsize=10.5)
     names = _axes(fig, _WIDTH - _CHART - 6, _WIDTH - 6, _HEIGHT - 46, _HEIGHT - 24)
     names.set(xlim=(0.5, n_latents + 0.5), ylim=(0, 1))
     names.axis("off")
