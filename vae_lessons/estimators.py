@@ -96,9 +96,9 @@ def gumbel_softmax(
 ) -> Estimate:
     """Gradiente de f na amostra relaxada, y = softmax((log π + g) / τ) (Jang, Gu e Poole, 2017; Maddison et al., 2017).
 
-    É o gradiente exato de outra esperança, E[f(y)]: como estimativa do de E_q[f(z)], é enviesada, menos quanto menor τ,
-    e tem mais variância quanto menor τ. Com hard=True, *straight-through* Gumbel-Softmax: f é avaliada no one-hot de y
-    e derivada como se ele fosse y.
+    É o gradiente exato de outra esperança, E[f(y)]: como estimativa do de E_q[f(z)], tem um viés que some quando τ → 0
+    e uma variância que então cresce como 1/τ. Com hard=True, *straight-through* Gumbel-Softmax: f é avaliada no
+    one-hot de y e derivada como se ele fosse y.
     f: [..., N, K] ou [..., K] → [...], diferenciável também no interior do simplex · q: Categorical ·
     n_samples: L ≥ 1 · temperature: τ > 0, número ou tensor escalar.
     `value` é sempre f no one-hot da amostra, que estima E_q[f(z)] sem viés; f(y) não a estima. Por isso, com
@@ -268,7 +268,8 @@ def _evaluate(f: Callable[[Tensor], Tensor], z: Tensor, q: Distribution) -> Tens
     Numa Categorical, z é [L, B, N, K] ou, com uma categórica por exemplo, [L, B, K]: a forma de f(z) diz qual.
     """
     values = f(z)
-    wanted = [z.shape[:-2], z.shape[:-1]] if isinstance(q, Categorical) else [z.shape[:-1]]
+    several = isinstance(q, Categorical) and q.logits.ndim > 1
+    wanted = [z.shape[:-2], z.shape[:-1]] if several else [z.shape[:-1]]
     if not isinstance(values, Tensor) or values.shape not in wanted:
         came = f"a forma {tuple(values.shape)}" if isinstance(values, Tensor) else type(values).__name__
         if isinstance(q, Categorical):

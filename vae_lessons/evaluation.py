@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from vae_lessons.disentanglement import mutual_information_gap as mutual_information_gap  # é também uma medida
-from vae_lessons.distributions import kl_divergence
+from vae_lessons.distributions import Categorical, kl_divergence
 from vae_lessons.estimators import score_function
 from vae_lessons.models import VAE
 from vae_lessons.objectives import elbo, log_importance_weights
@@ -109,12 +109,21 @@ def kl_per_dimension(model: VAE, x: Tensor, *, chunk: int = 16384) -> Tensor:
 
 @torch.no_grad()
 def posterior_mean_variance(model: VAE, x: Tensor) -> Tensor:
-    """Variância, sobre os exemplos, da média da posterior de cada dimensão: x [B, D] → [Z]. Zero é dimensão inativa."""
+    """Variância, sobre os exemplos, da média da posterior de cada dimensão: x [B, D] → [Z]. Zero é dimensão inativa.
+
+    Levanta ValueError se x não tiver dois exemplos e TypeError se o latente for categórico.
+    """
     if x.ndim != 2 or len(x) < 2:
         raise ValueError(
             f"x deve ter forma [B, D] com ao menos dois exemplos, para que haja variância, mas veio {tuple(x.shape)}."
         )
-    return model.encode(x).mean.var(dim=0)
+    q = model.encode(x)
+    if isinstance(q, Categorical):
+        raise TypeError(
+            "As unidades ativas são as dimensões de um latente contínuo, e este modelo tem latentes categóricos. Para "
+            "saber quais ele usa, veja a KL de cada um com kl_per_dimension(model, x)."
+        )
+    return q.mean.var(dim=0)
 
 
 def active_units(model: VAE, x: Tensor, threshold: float = 0.01) -> int:

@@ -134,11 +134,7 @@ class CategoricalVAE(VAE):
         likelihood: str | Callable[[Tensor], Likelihood] = "bernoulli",
         data_dim: int | None = None,
     ):
-        if n_latents < 1 or n_classes < 2:
-            raise ValueError(
-                "Um VAE categórico precisa de n_latents ≥ 1 categóricas de n_classes ≥ 2 classes, mas vieram "
-                f"n_latents = {n_latents} e n_classes = {n_classes}."
-            )
+        _require_classes(n_latents, n_classes)
         super().__init__(encoder, decoder, latent_dim=n_latents * n_classes, likelihood=likelihood, data_dim=data_dim)
         self.n_latents = n_latents
         self.n_classes = n_classes
@@ -203,6 +199,7 @@ def categorical_vae(
 
     Treina-se com um estimador que sirva para latentes discretos: gumbel_softmax, straight_through, score_function.
     """
+    _require_classes(n_latents, n_classes)
     sizes = (data_dim, *hidden)
     if min(sizes) < 1:
         raise ValueError(f"Toda camada precisa de ao menos uma unidade, mas vieram {sizes}.")
@@ -257,6 +254,14 @@ def _describe_shapes(output) -> str:
     if isinstance(output, tuple | list):
         return "uma sequência de " + " e ".join(str(tuple(part.shape)) for part in output)
     return str(tuple(output.shape))
+
+
+def _require_classes(n_latents: int, n_classes: int) -> None:
+    if n_latents < 1 or n_classes < 2:
+        raise ValueError(
+            "Um VAE categórico precisa de n_latents ≥ 1 categóricas de n_classes ≥ 2 classes, mas vieram "
+            f"n_latents = {n_latents} e n_classes = {n_classes}."
+        )
 
 
 def _require_last_dim(who: str, value: Tensor, expected: int | None, meaning: str) -> None:

@@ -67,6 +67,12 @@ class LatentExplorer(Explorer):
         x = binarize(data.x, "static" if model.likelihood == "bernoulli" else "none").to(_device(model))
         with evaluating(model):
             self.means = model.encode(x).mean.cpu()
+            if self.means.shape[1:] != (model.latent_dim,):
+                raise TypeError(
+                    "explore_latent percorre latentes contínuos, com a média da posterior [B, Z], mas a de "
+                    f"{type(model).__name__} tem forma {tuple(self.means.shape)}. Num modelo de latentes categóricos, "
+                    "troque um código de cada vez e decodifique com model.decode."
+                )
             activity = posterior_mean_variance(model, x).tolist()
         if not self.means.isfinite().all():
             raise ValueError("O codificador devolveu NaN ou infinito. Treine o modelo de novo antes de explorá-lo.")
