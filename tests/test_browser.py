@@ -172,6 +172,57 @@ def test_the_explorers_of_one_latent_answer_to_keys_and_keep_the_q_set_by_code(b
         expect(page.locator(".jp-OutputArea-output").last).to_have_text("True")
 
 
+GUMBEL_CELLS = [
+    "from vae_lessons.explore import explore_gumbel\nexplorer = explore_gumbel()\nexplorer",
+    "print(explorer.summary)",
+]
+
+
+def test_the_gumbel_explorer_follows_the_keys_and_the_button(browser, server):
+    write_notebook(server, "gumbel.ipynb", GUMBEL_CELLS)
+    with quiet_page(browser) as page:
+        lab.open_notebook(page, server, "gumbel.ipynb")
+        assert [cell["errors"] for cell in lab.run_all(page)] == [[]] * len(GUMBEL_CELLS)
+        explorer = page.locator(".vae-explorer")
+        explorer.scroll_into_view_if_needed()
+        for label in ("τ", "classe 1", "classe 2", "classe 3"):
+            changes_picture(explorer, functools.partial(press, explorer, label, "ArrowRight"))
+        changes_picture(explorer, explorer.get_by_role("button", name="Sortear outro ruído").click)
+        expect(slider(explorer, "τ").locator(".widget-readout")).to_have_text("1.05")
+        run_again(page, "print(")
+        expect(page.locator(".jp-OutputArea-output").last).to_contain_text("τ = 1,05 · π = (0,60")
+        assert explorer.bounding_box()["height"] < lab.VIEWPORT["height"] - 200
+
+
+SWEEP_CELLS = [
+    """from vae_lessons.data import load
+from vae_lessons.explore import explore_beta
+from vae_lessons.models import mlp_vae
+from vae_lessons.training import TrainConfig, fit_many
+
+sweep = {"beta": [0.1, 1, 10], "seed": [0, 1]}
+runs = fit_many(mlp_vae(64, 3, (16,)), load("digits"), TrainConfig(epochs=2), sweep=sweep, progress=False)
+explorer = explore_beta(runs, load("digits", "test"))
+explorer""",
+    "print(explorer.summary)",
+]
+
+
+def test_the_keys_switch_among_the_models_of_a_sweep(browser, server):
+    write_notebook(server, "varredura.ipynb", SWEEP_CELLS)
+    with quiet_page(browser) as page:
+        lab.open_notebook(page, server, "varredura.ipynb")
+        assert [cell["errors"] for cell in lab.run_all(page)] == [[]] * len(SWEEP_CELLS)
+        explorer = page.locator(".vae-explorer")
+        explorer.scroll_into_view_if_needed()
+        for label in ("β", "semente", "imagem", "latente"):
+            changes_picture(explorer, functools.partial(press, explorer, label, "ArrowRight"))
+        expect(slider(explorer, "β").locator(".widget-readout")).to_have_text("10")
+        run_again(page, "print(")
+        expect(page.locator(".jp-OutputArea-output").last).to_contain_text("β 10 · semente 1 · taxa R")
+        assert explorer.bounding_box()["height"] < lab.VIEWPORT["height"] - 200
+
+
 def run_again(page, source: str) -> None:
     """Executa a célula que começa por `source` e espera que ela termine."""
     page.evaluate(
