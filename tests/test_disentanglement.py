@@ -247,6 +247,11 @@ def test_only_the_order_of_the_values_matters_to_dci(factors):
     assert mutual_information_gap(codes.exp(), factors) < mutual_information_gap(codes, factors) - 0.05
 
 
+def test_trees_of_dci_do_not_memorise_small_noise(factors):
+    """Com folhas de um exemplo, a nota cairia para 0,95 sem que código algum servisse a dois fatores."""
+    assert dci_disentanglement(standardized(factors) + 0.1 * noise(len(factors), 5), factors) > 0.99
+
+
 def test_relabelled_factors_score_the_same(factors):
     codes = standardized(factors) + 0.5 * noise(len(factors), 5)
     relabelled = 100 - 7 * factors
