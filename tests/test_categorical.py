@@ -305,6 +305,12 @@ def test_straight_through_is_one_thing_forward_and_another_backward():
     assert torch.autograd.grad(value @ torch.tensor([1.0, 2.0, 3.0]), soft)[0].tolist() == [1.0, 2.0, 3.0]
 
 
+def test_straight_through_loses_no_digit_of_the_value():
+    """hard − soft + soft, na outra ordem, arredondaria um valor pequeno diante de um soft grande."""
+    hard, soft = torch.tensor([1 / 3, 1e-6]), torch.tensor([1e6, -3e8])
+    assert torch.equal(straight_through_of(hard, soft), hard)
+
+
 # A divergência
 
 
