@@ -443,6 +443,16 @@ def test_exploring_changes_neither_the_models_nor_the_global_random_state(sweep)
         assert all(torch.equal(value, weights[name]) for name, value in run.model.state_dict().items())
 
 
+def test_models_left_in_training_mode_are_measured_in_evaluation_mode(sweep):
+    sweep = [run._replace(model=mlp_vae(64, 3, (16,))) for run in sweep]
+    for run in sweep:
+        run.model.decoder.append(torch.nn.Dropout(0.5))
+    explorer = explore_beta(sweep, TEST)
+    model = model_of(sweep, explorer).eval()
+    assert (explorer.rate, explorer.distortion) == rate_distortion(model, explorer.x)
+    torch.testing.assert_close(explorer.reconstructions, decoded(model, codes(model, explorer)))
+
+
 # O que não serve
 
 
