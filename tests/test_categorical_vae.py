@@ -351,7 +351,7 @@ def test_the_model_refuses_what_the_vae_refuses():
         categorical_vae(D, N, K).encode(torch.rand(2, D + 1))
 
 
-@pytest.mark.parametrize("shape", [(5, N * K), (5, K, N), (5, N), (N * K,), (5, N, K + 1)])
+@pytest.mark.parametrize("shape", [(5, N * K), (5, K, N), (5, K), (N * K,), (5, N, K + 1), (5, N + 1, K)])
 def test_latents_of_another_shape_are_refused(shape):
     with pytest.raises(ValueError, match=r"espera z de forma \[\.\.\., 2, 3\] .*one_hot"):
         categorical_vae(D, N, K).decode(torch.zeros(shape))
