@@ -3,11 +3,13 @@
 `checking` sabe corrigir; cada `lesson_NN` descreve os exercícios da sua lição: a solução e os erros conhecidos.
 """
 
-from vae_lessons.exercises import lesson_00, lesson_01, lesson_02, lesson_03
+from vae_lessons.exercises import lesson_00, lesson_01, lesson_02, lesson_03, lesson_05
 from vae_lessons.exercises.checking import Exercise, Result, display_result, grade
 
 EXERCISES: dict[str, Exercise] = {
-    exercise.id: exercise for lesson in (lesson_00, lesson_01, lesson_02, lesson_03) for exercise in lesson.EXERCISES
+    exercise.id: exercise
+    for lesson in (lesson_00, lesson_01, lesson_02, lesson_03, lesson_05)
+    for exercise in lesson.EXERCISES
 }
 
 
