@@ -418,6 +418,16 @@ def test_captured_losses_equal_the_eager_ones_whatever_the_sizes(digits, monkeyp
 
 
 @needs_cuda
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd", functools.partial(torch.optim.Adam, eps=1e-4)])
+def test_the_scheduled_lr_takes_effect_under_replay(digits, optimizer):
+    options = {"optimizer": optimizer, "epochs": 4, "schedules": {"lr": lambda epochs: 1e-3 * 0.5**epochs}}
+    expected = on_cuda(small_vae(), digits, backend="eager", **options)
+    assert_close_curves(on_cuda(small_vae(), digits, backend="auto", **options), expected)
+    frozen = on_cuda(small_vae(), digits, **options | {"schedules": {"lr": lambda epochs: 0.0}})
+    assert frozen.elbo[-1] < expected.elbo[-1]
+
+
+@needs_cuda
 def test_every_replay_draws_new_noise(digits):
     history = on_cuda(small_vae(), digits, lr=1e-20, epochs=4)
     assert len(set(history.elbo)) == 4

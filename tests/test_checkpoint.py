@@ -449,6 +449,17 @@ def test_every_setting_that_changes_the_training_is_compared(digits, path, name,
         quick_fit(small_vae(), digits, epochs=2, checkpoint=path, resume=True, **{name: OTHERS[name]})
 
 
+def test_an_optimizer_given_as_a_function_is_compared_and_resumed(digits, path):
+    centered = functools.partial(torch.optim.RMSprop, centered=True)
+    whole, resumed = small_vae(), small_vae()
+    expected = quick_fit(whole, digits, epochs=3, optimizer=centered)
+    quick_fit(resumed, digits, epochs=2, optimizer=centered, checkpoint=path)
+    with pytest.raises(ValueError, match=r"optimizer: RMSprop\(centered=True\) no arquivo, rmsprop agora"):
+        quick_fit(small_vae(), digits, epochs=3, optimizer="rmsprop", checkpoint=path, resume=True)
+    history = quick_fit(resumed, digits, epochs=3, optimizer=centered, checkpoint=path, resume=True)
+    assert_same_training(whole, resumed, expected, history)
+
+
 def test_no_setting_was_forgotten():
     fields = {field.name for field in dataclasses.fields(TrainConfig)}
     assert fields == set(OTHERS) | set(checkpoint._MAY_CHANGE)

@@ -159,6 +159,8 @@ CASES = {
     "adamw": (small_vae, BETAS, {"optimizer": "adamw"}),
     "rmsprop": (small_vae, BETAS, {"optimizer": "rmsprop"}),
     "sgd": (small_vae, BETAS, {"optimizer": "sgd"}),
+    "centered_rmsprop": (small_vae, BETAS, {"optimizer": functools.partial(torch.optim.RMSprop, centered=True)}),
+    "scheduled_lr": (small_vae, BETAS | SEEDS, {"schedules": {"lr": lambda epochs: 2**-8 / (1 + epochs)}}),
     "batch_norm": (batch_norm_vae, BETAS | SEEDS, {}),
     "tied": (tied_vae, BETAS, {}),
     "frozen": (partly_frozen_vae, BETAS, {}),

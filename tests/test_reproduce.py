@@ -37,15 +37,38 @@ def test_published_values_are_those_of_the_sources():
 
 
 def test_lengths_are_those_of_the_sources():
-    assert {name: SETTINGS[name].epochs for name in ("iwae1", "iwae5", "iwae50", "pythae")} == {
+    assert {name: SETTINGS[name].config.epochs for name in ("iwae1", "iwae5", "iwae50", "pythae")} == {
         "iwae1": 3280,
         "iwae5": 3280,
         "iwae50": 3280,
         "pythae": 500,
     }
-    assert SETTINGS["jaanli"].epochs * math.ceil(50_000 / 128) == pytest.approx(30_000, rel=0.005)
-    assert SETTINGS["iwae1"].stages[0].lr == 1e-3
-    assert SETTINGS["iwae1"].stages[7].lr == pytest.approx(1e-4)
+    assert SETTINGS["jaanli"].config.epochs * math.ceil(50_000 / 128) == pytest.approx(20_000, rel=0.005)
+
+
+def test_learning_rates_are_those_of_the_sources():
+    rate = SETTINGS["iwae5"].schedules["lr"]
+    assert [rate(epochs) for epochs in (0, 0.999, 1, 3.999, 4)] == pytest.approx(
+        [1e-3] * 2 + [10 ** (-22 / 7)] * 2 + [10 ** (-23 / 7)]
+    )
+    assert [rate(epochs) for epochs in (1092.999, 1093, 3280)] == pytest.approx([10 ** (-27 / 7), 1e-4, 1e-4])
+    rate = SETTINGS["pythae"].schedules["lr"]
+    ten_to_the = [math.log10(rate(epochs)) for epochs in (0, 199.9, 200, 349.9, 350, 500)]
+    assert ten_to_the == pytest.approx([-4, -4, -4.2, -4.2, -4.4, -4.4])
+
+
+def test_jaanli_minimises_the_elbo_with_a_sampled_kl():
+    torch.manual_seed(0)
+    model = mlp_vae(6, 2, (8,))
+    x = torch.rand(4, 6).round()
+    torch.manual_seed(1)
+    terms = SETTINGS["jaanli"].objective(model, x, beta=torch.ones(()))
+    torch.manual_seed(1)
+    q = model.encode(x)
+    z = q.rsample(torch.randn(1, 4, 2))[0]
+    joint = model.decode(z).log_prob(x).sum(-1) + model.prior.log_prob(z).sum(-1)
+    assert torch.allclose(terms.loss, q.log_prob(z).sum(-1) - joint, atol=1e-6)
+    assert torch.allclose(terms.elbo, -terms.loss)
 
 
 def test_temperature_falls_to_one_half():
@@ -85,19 +108,19 @@ def test_recipe_trains_and_evaluates(name, short):
     for result in (before, after):
         assert result["ours"]["NLL"] <= result["ours"]["−ELBO"] + 1
         assert result["standard_error"] > 0
-    assert (after["epochs"], after["epochs_of_the_recipe"]) == (8, SETTINGS[name].epochs)
+    assert (after["epochs"], after["epochs_of_the_recipe"]) == (8, SETTINGS[name].config.epochs)
 
 
 @needs_mnist
 def test_training_is_resumed_from_its_checkpoints(short, tmp_path, monkeypatch):
-    stages = tuple(TrainConfig(epochs=n, batch_size=100, seed=n) for n in (2, 1))
-    tiny = replace(SETTINGS["pythae"], n_train=300, stages=stages, build=functools.partial(mlp_vae, 784, 2, (8,)))
-    monkeypatch.setattr(module, "SETTINGS", {"pythae": tiny})
+    config = TrainConfig(epochs=3, batch_size=100)
+    tiny = replace(SETTINGS["jaanli"], n_train=300, config=config, build=functools.partial(mlp_vae, 784, 2, (8,)))
+    monkeypatch.setattr(module, "SETTINGS", {"jaanli": tiny})
     options = {"n_test": 20, "k": 5, "device": "cpu", "progress": False}
-    straight = reproduce("pythae", **options)["ours"]
-    reproduce("pythae", epochs=1, checkpoints=tmp_path, **options)
-    assert reproduce("pythae", checkpoints=tmp_path, **options)["ours"] == straight
-    assert len(list(tmp_path.glob("pythae-0-*.pt"))) == 2
+    straight = reproduce("jaanli", **options)["ours"]
+    reproduce("jaanli", epochs=1, checkpoints=tmp_path, **options)
+    assert reproduce("jaanli", checkpoints=tmp_path, **options)["ours"] == straight
+    assert [path.name for path in tmp_path.iterdir()] == ["jaanli-0.pt"]
 
 
 @needs_mnist
@@ -105,7 +128,7 @@ def test_report_and_json_say_what_was_done(short, capsys):
     main(["jaanli", "--epochs", "1", "--n-test", "20", "--k", "5", "--device", "cpu", "--json"])
     result = json.loads(capsys.readouterr().out)
     text = report(result)
-    assert "1 épocas de 77 (só o começo" in text
+    assert "1 épocas de 51 (só o começo" in text
     assert f"{result['ours']['NLL']:.2f}      100.31" in text
     assert f"{result['ours']['NLL'] - 100.31:+.2f}" in text
     assert SETTINGS["jaanli"].source in text
@@ -115,8 +138,8 @@ def test_report_and_json_say_what_was_done(short, capsys):
     ("options", "message"),
     [
         ({"name": "kingma"}, "Receita desconhecida: 'kingma'. As que existem são: 'jaanli'"),
-        ({"name": "jaanli", "epochs": 78}, "entre 1 e 77, as da receita 'jaanli', mas veio 78"),
-        ({"name": "jaanli", "epochs": 0}, "entre 1 e 77"),
+        ({"name": "jaanli", "epochs": 52}, "entre 1 e 51, as da receita 'jaanli', mas veio 52"),
+        ({"name": "jaanli", "epochs": 0}, "entre 1 e 51"),
         ({"name": "jaanli", "n_test": 10_001}, r"n_test deve ficar entre 1 e 10\.000"),
     ],
 )

@@ -197,6 +197,64 @@ def test_every_optimizer_raises_the_elbo(digits, optimizer):
     assert history.elbo[-1] > history.elbo[0] + 1
 
 
+def test_an_optimizer_may_be_any_function_of_parameters_and_lr(digits):
+    options = {"epochs": 3, "lr": 1e-2}
+    models = [small_vae() for _ in range(3)]
+    by_name, by_function, centered = (
+        quick_fit(model, digits, optimizer=optimizer, **options)
+        for model, optimizer in zip(
+            models,
+            ("rmsprop", torch.optim.RMSprop, functools.partial(torch.optim.RMSprop, centered=True)),
+            strict=True,
+        )
+    )
+    assert curves(by_function) == curves(by_name)
+    assert_same_weights(models[0], models[1])
+    assert centered.elbo != by_name.elbo
+    assert centered.elbo[-1] > centered.elbo[0] + 1
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd"])
+def test_a_constant_schedule_of_lr_is_that_lr(digits, optimizer):
+    """Potências de dois: em float32, a agenda vale exatamente o mesmo."""
+    expected = quick_fit(small_vae(), digits, optimizer=optimizer, lr=2**-7, epochs=3)
+    config = TrainConfig(epochs=3, lr=1.0, optimizer=optimizer, device="cpu")
+    history = fit(small_vae(), digits, config, schedules={"lr": lambda epochs: 2**-7}, progress=False)
+    assert curves(history) == curves(expected)
+
+
+def test_a_schedule_of_lr_goes_to_the_optimizer_step_by_step_and_not_to_the_objective(digits, held_out, monkeypatch):
+    rates, names, right = [], [], torch.optim.SGD.step
+
+    def step(self):
+        rates.append(self.param_groups[0]["lr"])
+        return right(self)
+
+    def objective(model, x, **scheduled):
+        names.append(set(scheduled))
+        return elbo(model, x, beta=scheduled["beta"])
+
+    monkeypatch.setattr(torch.optim.SGD, "step", step)
+    config = TrainConfig(epochs=2, batch_size=len(digits) // 2 + 1, optimizer="sgd", device="cpu")
+    schedules = {"lr": lambda epochs: 2.0 ** (-10 - 2 * epochs), "temperature": lambda epochs: 1.0}
+    fit(small_vae(), digits, config, objective=objective, schedules=schedules, validation=held_out, progress=False)
+    assert rates == [2.0**-10, 2.0**-11, 2.0**-12, 2.0**-13]
+    assert set(map(frozenset, names)) == {frozenset({"beta", "temperature"})}
+
+
+def test_a_schedule_of_lr_that_reaches_zero_stops_the_weights(digits):
+    one, three = small_vae(), small_vae()
+    schedules = {"lr": lambda epochs: 2**-7 if epochs < 1 else 0.0}
+    for model, epochs in ((one, 1), (three, 3)):
+        fit(model, digits, TrainConfig(epochs=epochs, device="cpu"), schedules=schedules, progress=False)
+    assert_same_weights(one, three)
+
+
+def test_a_negative_schedule_of_lr_is_refused(digits):
+    with pytest.raises(ValueError, match=r"'lr' não pode ser negativa, mas em 0 épocas deu -0.1"):
+        fit(small_vae(), digits, TrainConfig(epochs=1), schedules={"lr": lambda _: -0.1}, progress=False)
+
+
 def test_objective_may_be_any_relative_of_the_elbo(digits):
     history = quick_fit(small_vae(), digits, objective=functools.partial(elbo, free_bits=0.5, n_samples=2))
     assert history.elbo == pytest.approx([a - b for a, b in zip(history.log_likelihood, history.kl, strict=True)])
@@ -830,7 +888,8 @@ def test_repr_of_history():
         ({"lr": "1e-3"}, "lr .* maior que zero"),
         ({"lr": 0.0}, "lr .* maior que zero"),
         ({"lr": float("nan")}, "lr .* maior que zero"),
-        ({"optimizer": "lion"}, "'lion'.*'adam', 'adamw', 'rmsprop', 'sgd'"),
+        ({"optimizer": "lion"}, "'lion'.*'adam', 'adamw', 'rmsprop', 'sgd', ou uma função"),
+        ({"optimizer": None}, "None.*'adam', 'adamw', 'rmsprop', 'sgd'"),
         ({"beta": -1.0}, "beta .* ≥ 0"),
         ({"beta_warmup": -1}, "beta_warmup deve ser um inteiro maior ou igual a 0"),
         ({"binarize": "sometimes"}, "'dynamic', 'static' ou 'none'.*'sometimes'"),

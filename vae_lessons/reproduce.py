@@ -4,7 +4,9 @@ As NLL são −log p(x) no teste de MNIST, em nats por imagem, por amostragem de
 """
 
 import argparse
+import bisect
 import functools
+import itertools
 import json
 import math
 import time
@@ -29,28 +31,27 @@ from vae_lessons.training.devices import seeded
 class Setting:
     """Um resultado publicado e o que é preciso para refazê-lo.
 
-    published: "NLL" e, se houver, "−ELBO" → valor, em nats por imagem · stages: um TrainConfig por trecho do treino; em
-    cada um o otimizador recomeça · n_train: quantas imagens de treino · k: amostras de importância por imagem ·
-    differences: no que a receita daqui não é a de lá.
+    published: "NLL" e, se houver, "−ELBO" → valor, em nats por imagem · objective, schedules: como em `fit` ·
+    n_train: quantas imagens de treino · k: amostras de importância por imagem · differences: no que a receita daqui não
+    é a de lá.
     """
 
     source: str
     published: dict[str, float]
     build: Callable[[], VAE]
-    stages: tuple[TrainConfig, ...]
+    config: TrainConfig
     n_train: int
     k: int
     differences: str
     objective: Callable[..., ElboTerms] = elbo
     schedules: dict[str, Callable[[float], float]] = field(default_factory=dict)
 
-    @property
-    def epochs(self) -> int:
-        return sum(stage.epochs for stage in self.stages)
-
 
 def iwae(model: VAE, x: Tensor, *, beta: Tensor, k: int) -> ElboTerms:
-    """Maximiza L_k (Burda et al., 2016, eq. 8), com a ELBO das mesmas k amostras no registro. β não entra."""
+    """Maximiza L_k (Burda et al., 2016, eq. 8), com a ELBO das mesmas k amostras no registro. β não entra.
+
+    Com k = 1, é a ELBO com a KL também por amostragem: a mesma esperança, com mais variância.
+    """
     log_w = log_importance_weights(model, x, k)
     with torch.no_grad():
         kl = kl_divergence(model.encode(x), model.prior).sum(-1)
@@ -63,16 +64,10 @@ def relaxed(model: VAE, x: Tensor, *, beta: Tensor, temperature: Tensor) -> Elbo
     return elbo(model, x, beta=beta, estimator=functools.partial(gumbel_softmax, temperature=temperature))
 
 
-def _iwae_stages() -> tuple[TrainConfig, ...]:
-    """3^i épocas com lr = 10^(−3 − i/7), para i = 0, ..., 7."""
-    stage = TrainConfig(batch_size=20, binarize="dynamic")
-    return tuple(replace(stage, epochs=3**i, lr=10 ** (-3 - i / 7), seed=i) for i in range(8))
-
-
-def _pythae_stages() -> tuple[TrainConfig, ...]:
-    """500 épocas em que lr cai por 10^(−1/5) depois das épocas 200 e 350."""
-    stage = TrainConfig(batch_size=100, binarize="static")
-    return tuple(replace(stage, epochs=n, lr=10 ** (-4 - i / 5), seed=i) for i, n in enumerate((200, 150, 150)))
+def _stepwise(rates: Sequence[tuple[int, float]]) -> Callable[[float], float]:
+    """A agenda que vale cada lr durante tantas épocas: pares (épocas, lr)."""
+    ends = list(itertools.accumulate(epochs for epochs, _ in rates))
+    return lambda epochs: rates[min(bisect.bisect_right(ends, epochs), len(rates) - 1)][1]
 
 
 def _iwae(k: int, nll: float) -> Setting:
@@ -80,11 +75,12 @@ def _iwae(k: int, nll: float) -> Setting:
         source=f"Burda et al., 2016 (arXiv:1509.00519), tabela 1, uma camada, {'VAE' if k == 1 else 'IWAE'}, k = {k}",
         published={"NLL": nll},
         build=functools.partial(mlp_vae, 784, 50, (200, 200), activation="tanh"),
-        stages=_iwae_stages(),
+        config=TrainConfig(epochs=3280, batch_size=20, optimizer=functools.partial(torch.optim.Adam, eps=1e-4)),
         n_train=60_000,
         k=5000,
         objective=elbo if k == 1 else functools.partial(iwae, k=k),
-        differences="lá, ε do Adam vale 1e-4 (aqui, 1e-8) e ele não recomeça a cada trecho",
+        schedules={"lr": _stepwise([(3**i, 10 ** (-3 - i / 7)) for i in range(8)])},
+        differences="os pesos iniciais são os do PyTorch",
     )
 
 
@@ -95,28 +91,33 @@ SETTINGS = {
         source="github.com/jaanli/variational-autoencoder, README, posterior fatorada",
         published={"NLL": 100.31, "−ELBO": 106.64},
         build=functools.partial(mlp_vae, 784, 128, (256, 256)),
-        stages=(
-            TrainConfig(epochs=77, batch_size=128, lr=1e-3, optimizer="rmsprop", binarize="static"),
-        ),  # 30.107 passos
+        config=TrainConfig(
+            epochs=51,  # 19.941 passos: a validação de lá olha os de 0, 10.000 e 20.000
+            batch_size=128,
+            optimizer=functools.partial(torch.optim.RMSprop, centered=True),
+            binarize="static",
+        ),
         n_train=50_000,
         k=1000,
-        differences=f"{_OTHER_BITS}; lá, RMSprop é centrado, o codificador dá σ por softplus e a validação escolhe os "
-        "pesos, entre os de três momentos",
+        objective=functools.partial(iwae, k=1),
+        differences=f"{_OTHER_BITS}, e o codificador dá σ por softplus; dos 30.000 passos de lá, a validação fica com "
+        "os pesos do 20.000, e aqui se para neles",
     ),
     "pythae": Setting(
         source="github.com/clementchadebec/benchmark_VAE, examples/scripts/reproducibility, VAE (de referência, 89,9)",
         published={"NLL": 89.78},
         build=functools.partial(mlp_vae, 784, 40, (400,)),
-        stages=_pythae_stages(),
+        config=TrainConfig(epochs=500, batch_size=100, binarize="static"),
+        schedules={"lr": _stepwise([(200, 1e-4), (150, 10**-4.2), (150, 10**-4.4)])},
         n_train=50_000,
         k=200,
-        differences=f"{_OTHER_BITS}; lá, o Adam não recomeça quando lr cai",
+        differences=_OTHER_BITS,
     ),
     "gumbel": Setting(
         source="Jang, Gu e Poole, 2017 (arXiv:1611.01144), tabela 1, VAE categórico 20×10, Gumbel-Softmax",
         published={"NLL": 101.5},
         build=functools.partial(categorical_vae, 784, 20, 10, ()),
-        stages=(TrainConfig(epochs=200, batch_size=100, lr=1e-3, binarize="static"),),
+        config=TrainConfig(epochs=200, batch_size=100, lr=1e-3, binarize="static"),
         n_train=50_000,
         k=1000,
         objective=relaxed,
@@ -144,15 +145,17 @@ def reproduce(
     """Treina e avalia a receita `name` e devolve o que se mediu, em nats por imagem, ao lado do publicado.
 
     epochs: só as primeiras, para dar uma ideia (None: todas) · n_test: quantas imagens de teste · k: amostras de
-    importância (None: as da receita) · seed: dos pesos iniciais e somada às do treino · checkpoints: pasta em que cada
-    trecho do treino é gravado e de onde é retomado.
+    importância (None: as da receita) · seed: dos pesos iniciais e do treino · checkpoints: pasta em que o treino é
+    gravado e de onde é retomado.
     Levanta ValueError se a receita não existir ou se epochs ou n_test não couberem nela.
     """
     if name not in SETTINGS:
         raise ValueError(f"Receita desconhecida: {name!r}. As que existem são: {', '.join(map(repr, SETTINGS))}.")
     setting = SETTINGS[name]
-    if epochs is not None and not 1 <= epochs <= setting.epochs:
-        raise ValueError(f"epochs deve ficar entre 1 e {setting.epochs}, as da receita {name!r}, mas veio {epochs}.")
+    if epochs is not None and not 1 <= epochs <= setting.config.epochs:
+        raise ValueError(
+            f"epochs deve ficar entre 1 e {setting.config.epochs}, as da receita {name!r}, mas veio {epochs}."
+        )
     if not 1 <= n_test <= 10_000:
         raise ValueError(f"n_test deve ficar entre 1 e 10.000, as imagens do teste, mas veio {n_test}.")
     train = load("mnist").x[: setting.n_train]
@@ -160,19 +163,19 @@ def reproduce(
     with seeded(seed, torch.device("cpu")):
         model = setting.build()
     started = time.perf_counter()
-    for number, stage in enumerate(_first_epochs(setting.stages, epochs)):
-        path = None if checkpoints is None else Path(checkpoints) / f"{name}-{seed}-{number}.pt"
-        config = replace(stage, seed=stage.seed + 100 * seed, device=device, checkpoint=path)
-        options = {"objective": setting.objective, "schedules": setting.schedules, "progress": progress}
-        fit(model, train, config, resume=path is not None, **options)
+    path = None if checkpoints is None else Path(checkpoints) / f"{name}-{seed}.pt"
+    n_epochs = epochs or setting.config.epochs
+    config = replace(setting.config, epochs=n_epochs, seed=seed, device=device, checkpoint=path)
+    options = {"objective": setting.objective, "schedules": setting.schedules, "progress": progress}
+    fit(model, train, config, resume=path is not None, **options)
     trained = time.perf_counter() - started
     with evaluating(model), seeded(seed, test.device):
         rate, distortion = rate_distortion(model, test)
         nll = log_likelihood(model, test, k=k or setting.k)
     return {
         "name": name,
-        "epochs": epochs or setting.epochs,
-        "epochs_of_the_recipe": setting.epochs,
+        "epochs": n_epochs,
+        "epochs_of_the_recipe": setting.config.epochs,
         "n_test": n_test,
         "k": k or setting.k,
         "ours": {"NLL": -nll.mean, "−ELBO": rate + distortion},
@@ -188,7 +191,9 @@ def report(result: dict) -> str:
     """O resultado como tabela de texto."""
     setting = SETTINGS[result["name"]]
     part = (
-        "" if result["epochs"] == setting.epochs else f" de {setting.epochs} (só o começo: os números não se comparam)"
+        ""
+        if result["epochs"] == setting.config.epochs
+        else f" de {setting.config.epochs} (só o começo: os números não se comparam)"
     )
     lines = [
         f"{result['name']}: {setting.source}",
@@ -208,19 +213,8 @@ def report(result: dict) -> str:
     return "\n".join(lines)
 
 
-def _first_epochs(stages: Sequence[TrainConfig], epochs: int | None) -> list[TrainConfig]:
-    """Os trechos até completar `epochs` épocas, o último cortado."""
-    left = sum(stage.epochs for stage in stages) if epochs is None else epochs
-    chosen = []
-    for stage in stages:
-        if left > 0:
-            chosen.append(replace(stage, epochs=min(stage.epochs, left)))
-        left -= stage.epochs
-    return chosen
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
-    names = "\n".join(f"  {name:<8}{s.source}; {s.epochs} épocas" for name, s in SETTINGS.items())
+    names = "\n".join(f"  {name:<8}{s.source}; {s.config.epochs} épocas" for name, s in SETTINGS.items())
     parser = argparse.ArgumentParser(
         prog="python -m vae_lessons.reproduce",
         description="Treina e avalia receitas publicadas e mostra o nosso número ao lado do deles.",

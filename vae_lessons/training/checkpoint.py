@@ -133,7 +133,7 @@ def identity_of(
     """O que define um treino: config, objetivo, modelo e dados, nome → texto ou número comparável."""
     settings = {f.name: getattr(config, f.name) for f in fields(config) if f.name not in _MAY_CHANGE}
     return {
-        **settings,
+        **{name: _describe(value) if callable(value) else value for name, value in settings.items()},
         "dispositivo": x.device.type,
         "processos": n_processes,
         "objetivo": _describe(objective),

@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral, Real
 
@@ -14,7 +15,8 @@ PRECISIONS = ("float32", "bfloat16")
 class TrainConfig:
     """Tudo o que define um treino além do modelo e dos dados.
 
-    epochs, batch_size, lr: como de costume · optimizer: "adam", "adamw", "rmsprop" ou "sgd" ·
+    epochs, batch_size, lr: como de costume · optimizer: "adam", "adamw", "rmsprop" ou "sgd", ou uma
+    função (parâmetros, lr=...) → otimizador, como functools.partial(torch.optim.Adam, eps=1e-4) ·
     beta: peso final da KL · beta_warmup: épocas em que o peso sobe em linha reta de 0 a beta (KL annealing;
     Bowman et al., 2016) · binarize: "dynamic", "static" ou "none" (ver data.binarize) · seed: governa a ordem dos
     exemplos, a binarização e o ruído, não os pesos iniciais do modelo · device: "auto", "cpu", "cuda", ... ·
@@ -31,7 +33,7 @@ class TrainConfig:
     epochs: int = 20
     batch_size: int = 128
     lr: float = 1e-3
-    optimizer: str = "adam"
+    optimizer: str | Callable = "adam"
     beta: float = 1.0
     beta_warmup: int = 0
     binarize: str = "dynamic"
@@ -51,9 +53,10 @@ class TrainConfig:
             _require_integer("patience", self.patience, at_least=1)
         if not (isinstance(self.lr, Real) and 0 < self.lr < math.inf):
             raise ValueError(f"lr (a taxa de aprendizado) deve ser um número maior que zero, mas veio {self.lr!r}.")
-        if self.optimizer not in OPTIMIZERS:
+        if not callable(self.optimizer) and self.optimizer not in OPTIMIZERS:
             raise ValueError(
-                f"Otimizador desconhecido: {self.optimizer!r}. Os que existem são: {', '.join(map(repr, OPTIMIZERS))}."
+                f"Otimizador desconhecido: {self.optimizer!r}. Os que existem são: {', '.join(map(repr, OPTIMIZERS))}, "
+                "ou uma função que recebe os parâmetros e lr."
             )
         if self.backend not in BACKENDS:
             raise ValueError(f"backend deve ser {_or(BACKENDS)}, mas veio {self.backend!r}.")

@@ -5,6 +5,7 @@ sempre as mesmas formas (os cheios e o último, menor), como a captura em grafos
 """
 
 import contextlib
+import inspect
 import math
 import sys
 import time
@@ -39,8 +40,6 @@ _OPTIMIZERS = {
     "rmsprop": torch.optim.RMSprop,
     "sgd": torch.optim.SGD,
 }
-_FUSED = ("adam", "adamw", "sgd")
-_CAPTURABLE = ("adam", "adamw", "rmsprop")  # o SGD não guarda estado: cabe num grafo como é
 _EVALUATION_BATCH = 4096
 _VALIDATION_SEED = 0
 _SEEDS_APART = 1_000_003  # entre os processos de um treino: o ruído de cada um é outro (na CPU, só contam 32 bits)
@@ -64,6 +63,7 @@ def fit(
     schedules: o que mais muda durante o treino, além de β: nome → função que leva o número de épocas já decorridas, que
     cresce a cada passo a partir de 0.0, a um número. O objetivo recebe cada um pelo nome, como tensor escalar: com
     {"temperature": lambda epochs: max(0.5, math.exp(-0.05 * epochs))}, ele é chamado com beta=... e temperature=... .
+    A de nome "lr" é do otimizador, e não do objetivo: é a taxa de aprendizado, no lugar de config.lr.
     A validação usa os valores do fim da época ·
     resume: continua o treino gravado em config.checkpoint, ou começa do zero se o arquivo ainda não existir. O
     resultado é o de um treino que nunca parou: na CPU, bit a bit. epochs pode ter crescido; o resto deve ser igual ·
@@ -94,7 +94,8 @@ def fit(
     held_out = None if validation is None else fix_bits(prepare(validation, config, device), config)
     schedules = schedules or {}
     model.to(device)
-    optimizer = make_optimizer(model.parameters(), config, device, capturable=backend == "graph")
+    capturable = backend == "graph" or "lr" in schedules  # só importa em CUDA: lr no dispositivo
+    optimizer = make_optimizer(model.parameters(), config, device, capturable=capturable)
     history = History()
     best = None if config.patience is None else BestWeights(config)
     state = TrainingState(model, optimizer, history, best, device, group)
@@ -198,13 +199,15 @@ def scheduled_values(schedules: Schedules, epochs: float) -> dict[str, float]:
     for name, value in values.items():
         if not math.isfinite(value):
             raise ValueError(f"A agenda {name!r} deve devolver um número finito, mas em {epochs:g} épocas deu {value}.")
+    if values.get("lr", 0) < 0:
+        raise ValueError(f"A agenda 'lr' não pode ser negativa, mas em {epochs:g} épocas deu {values['lr']}.")
     return values
 
 
 def validate(model, x: Tensor, objective, device: torch.device, scheduled: dict[str, float]) -> dict[str, float]:
     """As médias na validação, com o mesmo ruído em todas as épocas: a curva muda só quando o modelo muda."""
     with evaluating(model), seeded(_VALIDATION_SEED, device):
-        on_device = {name: torch.tensor(value, device=device) for name, value in scheduled.items()}
+        on_device = {name: torch.tensor(value, device=device) for name, value in scheduled.items() if name != "lr"}
         batches = x.split(_EVALUATION_BATCH)
         sums = torch.stack([batch_sums(objective(model, batch, beta=1.0, **on_device)) for batch in batches])
     return {f"val_{name}": value for name, value in per_example(sums[:, :3], len(x)).items()}
@@ -219,13 +222,18 @@ def per_example(sums: Tensor, n_examples: int) -> dict[str, float]:
 def make_optimizer(
     parameters: Iterable[Tensor], config: TrainConfig, device: torch.device, *, capturable: bool = False
 ) -> torch.optim.Optimizer:
-    """O otimizador de config, fundido onde há; capturable: para ser gravado num grafo CUDA, com lr no dispositivo."""
+    """O otimizador de config, fundido onde há; capturable: em CUDA, um que caiba num grafo, com lr no dispositivo."""
+    make = config.optimizer if callable(config.optimizer) else _OPTIMIZERS[config.optimizer]
+    accepted = inspect.signature(make).parameters
     options = {"lr": config.lr}
-    if config.optimizer in _FUSED and device.type in ("cpu", "cuda"):
+    if "fused" in accepted and accepted["fused"].default is None and device.type in ("cpu", "cuda"):
         options["fused"] = True
-    if capturable and config.optimizer in _CAPTURABLE and device.type == "cuda":
-        options |= {"capturable": True, "lr": torch.tensor(config.lr, device=device)}
-    return _OPTIMIZERS[config.optimizer](parameters, **options)
+    if capturable and device.type == "cuda":
+        if "capturable" in accepted:  # o SGD, que não conta passos, cabe num grafo como é
+            options["capturable"] = True
+        if "capturable" in accepted or "fused" in options:
+            options["lr"] = torch.tensor(config.lr, device=device)
+    return make(parameters, **options)
 
 
 def _summary(history: History) -> str:

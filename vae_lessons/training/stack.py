@@ -17,7 +17,7 @@ from vae_lessons.training.config import TrainConfig
 from vae_lessons.training.devices import choose_backend, get_rng_state
 from vae_lessons.training.graphs import CudaRecorder, GraphSteps
 from vae_lessons.training.loop import Schedules, make_optimizer, per_example, step_values
-from vae_lessons.training.steps import EagerSteps, batch_sums
+from vae_lessons.training.steps import EagerSteps, batch_sums, take_lr
 from vae_lessons.training.streams import DrawFromStreams, Streams
 
 
@@ -47,10 +47,11 @@ class Stack:
         self.streams = Streams([config.seed for config in configs], x.device)
         self.weights, self.buffers = stack_module_state(list(models))
         backend = choose_backend(self.config.backend, x.device)
-        self.optimizer = make_optimizer(self.weights.values(), self.config, x.device, capturable=backend == "graph")
+        capturable = backend == "graph" or "lr" in schedules
+        self.optimizer = make_optimizer(self.weights.values(), self.config, x.device, capturable=capturable)
         self.objective = _Objective(copy.deepcopy(models[0]), objective)
         batch = None if self.streams.shared else 0
-        scheduled = {"beta": 0} | dict.fromkeys(schedules)
+        scheduled = {"beta": 0} | dict.fromkeys(name for name in schedules if name != "lr")
         self.losses = vmap(self._loss, in_dims=(0, 0, 0, batch, scheduled), randomness="same")
         self.steps = self._graph_steps() if backend == "graph" else EagerSteps(self.step, self.config.batch_size)
 
@@ -72,6 +73,7 @@ class Stack:
     def step(self, rows: Tensor, scheduled: dict[str, Tensor]) -> Tensor:
         """Um passo do otimizador: rows [S, B], β [M], agendas [] → as somas no lote, como em batch_sums, [M, 4]."""
         self.optimizer.zero_grad(set_to_none=True)
+        scheduled = take_lr(self.optimizer, scheduled)
         bits = self.streams.per_seed(lambda g, each: to_batch(self.x[each], self.config, generator=g), rows)
         batch = self.streams.to_runs(bits)
         try:

@@ -23,7 +23,7 @@ def training_step(
         mine, share = group.slice(rows)
         batch = to_batch(x[mine], config)
         optimizer.zero_grad(set_to_none=True)
-        terms = objective(model, batch, **scheduled)
+        terms = objective(model, batch, **take_lr(optimizer, scheduled))
         loss = terms.loss.mean()
         (loss if share == 1 else loss * share).backward()
         group.sum(p.grad for p in model.parameters() if p.grad is not None)
@@ -32,6 +32,18 @@ def training_step(
         return sums if share else torch.zeros_like(sums)
 
     return step
+
+
+def take_lr(optimizer: torch.optim.Optimizer, scheduled: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Se houver uma agenda para lr, leva o valor dela ao otimizador; devolve as outras, que são do objetivo."""
+    if "lr" not in scheduled:
+        return scheduled
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].copy_(scheduled["lr"])
+        else:
+            group["lr"] = scheduled["lr"].item()
+    return {name: value for name, value in scheduled.items() if name != "lr"}
 
 
 def batch_sums(terms: ElboTerms) -> Tensor:
