@@ -47,7 +47,7 @@ def test_loop_minimises_the_elbo(monkeypatch):
     """Com os mesmos ε, o gradiente do laço é o da nossa ELBO: sigmoide e BCE somada, KL com o sinal e a soma certos."""
     data = load("digits")
     monkeypatch.setattr(benchmark, "_BATCH", len(data))
-    monkeypatch.setattr(benchmark, "DataLoader", lambda photos, **_: [binarize(data.x, "static")])
+    monkeypatch.setattr(benchmark, "DataLoader", lambda photos, **_: [(binarize(data.x, "static"), data.y)])
     steps = []
     monkeypatch.setattr(
         torch.optim.Adam, "step", lambda self: steps.append([p.grad.clone() for p in model.parameters()])
@@ -67,7 +67,8 @@ def test_loop_minimises_the_elbo(monkeypatch):
 def test_photos_are_random_bits_with_the_grey_levels_as_mean():
     photos = Photos(load("digits"))
     torch.manual_seed(0)
-    draws = torch.stack([photos[7] for _ in range(400)])
+    assert photos[7][1] == load("digits").y[7]
+    draws = torch.stack([photos[7][0] for _ in range(400)])
     assert draws.shape == (400, 1, 8, 8)
     assert set(draws.unique().tolist()) == {0.0, 1.0}
     grey = load("digits").x[7].view(1, 8, 8) / 255

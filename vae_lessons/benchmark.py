@@ -64,18 +64,28 @@ class Machine:
 
 
 class Photos(torch.utils.data.Dataset):
-    """Um conjunto como o de torchvision: a cada índice, uma imagem da PIL e as transformações dela, uma a uma."""
+    """Um conjunto como o de torchvision: a cada índice, uma imagem da PIL, as transformações dela, uma a uma, e o
+    rótulo."""
 
     def __init__(self, data: Dataset):
-        self.images = data.x.reshape(-1, *data.image_shape).numpy()
+        self.images = data.x.reshape(-1, *data.image_shape)
+        self.labels = data.y
+        self.transforms = (to_tensor, torch.bernoulli)
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, index: int) -> Tensor:
-        picture = Image.fromarray(self.images[index])
-        pixels = torch.from_numpy(np.array(picture)).unsqueeze(0).to(torch.float32).div(255)
-        return torch.bernoulli(pixels)
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        picture, label = Image.fromarray(self.images[index].numpy()), int(self.labels[index])
+        for transform in self.transforms:
+            picture = transform(picture)
+        return picture, label
+
+
+def to_tensor(picture: Image.Image) -> Tensor:
+    """Uma imagem da PIL em tons de cinza → [1, H, W] em [0, 1]."""
+    pixels = torch.from_numpy(np.array(picture)).view(picture.height, picture.width, 1)
+    return pixels.permute(2, 0, 1).contiguous().to(torch.float32).div(255)
 
 
 def dataloader_loop(model: VAE, data: Dataset, *, epochs: int, device: torch.device) -> list[float]:
@@ -86,8 +96,8 @@ def dataloader_loop(model: VAE, data: Dataset, *, epochs: int, device: torch.dev
     seconds = []
     for _ in range(epochs):
         started, total = time.perf_counter(), 0.0
-        for batch in loader:
-            x = batch.to(device).view(len(batch), -1)
+        for images, _ in loader:
+            x = images.to(device).view(len(images), -1)
             optimizer.zero_grad()
             mean, log_var = model.encoder(x).chunk(2, dim=-1)
             z = mean + torch.exp(0.5 * log_var) * torch.randn_like(mean)
