@@ -242,6 +242,15 @@ EXERCISES = (
                 lambda log_lik, kl, capacity, gamma: (gamma * kl - capacity).abs() - log_lik,
                 "γ multiplicou só a KL. Ele pesa a distância inteira: γ · |KL − C|.",
             ),
+            Mistake(
+                lambda log_lik, kl, capacity, gamma: gamma * (kl.mean() - capacity).abs() - log_lik,
+                "você tirou a média da KL sobre o lote antes do módulo. É uma variante que também se usa, mas nela só a "
+                "média precisa valer C; aqui, a KL de cada imagem.",
+            ),
+            Mistake(
+                lambda log_lik, kl, capacity, gamma: _capacity_loss(log_lik, kl, capacity, gamma).mean(),
+                "você tirou a média sobre os exemplos. Deixe um valor por exemplo, [B]; a média é a última conta.",
+            ),
         ),
         measure=on_cases((_LOG_LIK, _KL, 4.0, 20.0), (_LOG_LIK, _KL, 0.0, 3.0), (_LOG_LIK, _KL, 6.5, 1.5)),
         insight="C diz quantos nats a taxa deve ter; γ, com que força se exige isso.",
