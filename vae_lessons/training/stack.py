@@ -74,7 +74,9 @@ class Stack:
         """Um passo do otimizador: rows [S, B], β [M], agendas [] → as somas no lote, como em batch_sums, [M, 4]."""
         self.optimizer.zero_grad(set_to_none=True)
         scheduled = take_lr(self.optimizer, scheduled)
-        bits = self.streams.per_seed(lambda g, each: to_batch(self.x.index_select(0, each), self.config, generator=g), rows)
+        bits = self.streams.per_seed(
+            lambda g, each: to_batch(self.x.index_select(0, each), self.config, generator=g), rows
+        )
         batch = self.streams.to_runs(bits)
         try:
             losses, sums = self.losses(self.weights, self.buffers, self.streams.of_run, batch, scheduled)
