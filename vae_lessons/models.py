@@ -1,6 +1,7 @@
 """O VAE: um codificador, um decodificador e a prior. Codificar e decodificar devolvem distribuições, nunca amostras."""
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
@@ -186,6 +187,55 @@ def mlp_vae(
     return VAE(encoder, decoder, latent_dim=latent_dim, likelihood=likelihood, data_dim=data_dim)
 
 
+def conv_vae(
+    image_shape: Sequence[int],
+    latent_dim: int,
+    channels: Sequence[int] = (32, 64),
+    *,
+    likelihood: str | Callable[[Tensor], Likelihood] = "bernoulli",
+    activation: str = "relu",
+) -> VAE:
+    """VAE convolucional: em cada nível, núcleos 4×4 de passo 2 dividem a altura e a largura por dois; no decodificador,
+    convoluções transpostas as devolvem (a arquitetura de Burgess et al., 2018, apêndice A.1, com menos camadas).
+
+    image_shape: (H, W), como em Dataset.image_shape, com H e W ≥ 2^níveis; as imagens entram e saem como linhas
+    [..., D], D = H·W, e um tamanho ímpar volta ao que era · channels: os canais de cada nível. Codificador:
+    [D] → [1, H, W] → [C₁, H/2, W/2] → [C₂, H/4, W/4] → [2Z], com a divisão arredondada para baixo. O decodificador é o
+    espelho e termina em logits (ou médias, para "gaussian") · likelihood, activation: como em mlp_vae.
+    Levanta ValueError se image_shape não for um par de inteiros grande o bastante, ou se uma camada ficar vazia.
+    """
+    height, width = _require_image_shape(image_shape, len(channels))
+    if not channels or min(*channels, latent_dim) < 1:
+        raise ValueError(
+            "São precisos ao menos um nível, um canal em cada um e um latente, mas vieram channels = "
+            f"{tuple(channels)} e latent_dim = {latent_dim}."
+        )
+    sizes = [(height >> level, width >> level) for level in range(len(channels) + 1)]
+    down, up = [], []
+    for (n_in, n_out), size in zip(pairwise((1, *channels)), sizes, strict=False):
+        odd = tuple(side % 2 for side in size)  # a linha ou a coluna que a divisão por dois esqueceu
+        down += [nn.Conv2d(n_in, n_out, 4, stride=2, padding=1), _activation(activation)]
+        up = [
+            _activation(activation),
+            nn.ConvTranspose2d(n_out, n_in, 4, stride=2, padding=1, output_padding=odd),
+            *up,
+        ]
+    code = (channels[-1], *sizes[-1])
+    encoder = _OnRows(
+        nn.Unflatten(1, (1, height, width)), *down, nn.Flatten(), nn.Linear(math.prod(code), 2 * latent_dim)
+    )
+    decoder = _OnRows(nn.Linear(latent_dim, math.prod(code)), nn.Unflatten(1, code), *up, nn.Flatten())
+    return VAE(encoder, decoder, latent_dim=latent_dim, likelihood=likelihood, data_dim=height * width)
+
+
+class _OnRows(nn.Sequential):
+    """Leva [..., n] a [..., m] por camadas que só aceitam um lote de linhas, [B, n]: as convoluções."""
+
+    def forward(self, rows: Tensor) -> Tensor:
+        output = super().forward(rows.reshape(-1, rows.shape[-1]))
+        return output.reshape(*rows.shape[:-1], output.shape[-1])
+
+
 def categorical_vae(
     data_dim: int,
     n_latents: int,
@@ -221,14 +271,16 @@ def soft_bound(log_var: Tensor, linear: float = 10.0, margin: float = 2.0) -> Te
 
 
 def _mlp(sizes: Sequence[int], activation: str) -> nn.Sequential:
-    if activation not in _ACTIVATIONS:
-        raise ValueError(
-            f"Ativação desconhecida: {activation!r}. As que existem são: {', '.join(map(repr, _ACTIVATIONS))}."
-        )
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(sizes):
-        layers += [nn.Linear(n_in, n_out), _ACTIVATIONS[activation]()]
+        layers += [nn.Linear(n_in, n_out), _activation(activation)]
     return nn.Sequential(*layers[:-1])
+
+
+def _activation(name: str) -> nn.Module:
+    if name not in _ACTIVATIONS:
+        raise ValueError(f"Ativação desconhecida: {name!r}. As que existem são: {', '.join(map(repr, _ACTIVATIONS))}.")
+    return _ACTIVATIONS[name]()
 
 
 @contextlib.contextmanager
@@ -262,6 +314,17 @@ def _require_classes(n_latents: int, n_classes: int) -> None:
             "Um VAE categórico precisa de n_latents ≥ 1 categóricas de n_classes ≥ 2 classes, mas vieram "
             f"n_latents = {n_latents} e n_classes = {n_classes}."
         )
+
+
+def _require_image_shape(image_shape: Sequence[int], n_levels: int) -> tuple[int, int]:
+    is_pair = isinstance(image_shape, tuple | list) and len(image_shape) == 2
+    if not is_pair or not all(isinstance(side, int) for side in image_shape) or min(image_shape) < 2**n_levels:
+        raise ValueError(
+            "image_shape deve ser um par de inteiros (altura, largura), como data.image_shape, com cada lado ≥ "
+            f"{2**n_levels} (2^{n_levels}, porque cada um dos {n_levels} níveis de channels o divide por dois), mas "
+            f"veio {image_shape!r}."
+        )
+    return tuple(image_shape)
 
 
 def _require_last_dim(who: str, value: Tensor, expected: int | None, meaning: str) -> None:
