@@ -1,6 +1,7 @@
 """A categórica, o Gumbel-max e a relaxação contra torch.distributions, densidades conhecidas e os dois limites de τ."""
 
 import math
+import re
 from itertools import pairwise
 
 import pytest
@@ -361,6 +362,13 @@ def test_a_temperature_that_is_not_positive_is_refused(temperature, wrap):
             ValueError, match=rf"temperature .* maior que zero, mas veio {temperature:g}\. .* hard=True"
         ):
             call(wrap(temperature))
+
+
+@pytest.mark.parametrize("shape", [(0,), (2,), (3, 1)], ids=str)
+def test_a_temperature_per_example_is_refused(shape):
+    for call in (require_temperature, random_categorical(3, 2, 4).relaxed):
+        with pytest.raises(ValueError, match=rf"tensor escalar, mas veio um tensor de forma {re.escape(str(shape))}"):
+            call(torch.full(shape, 0.5))
 
 
 def test_kl_between_families_is_refused():

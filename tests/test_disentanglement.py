@@ -9,6 +9,7 @@ from sklearn.metrics import mutual_info_score
 
 from vae_lessons import disentanglement, evaluation
 from vae_lessons.disentanglement import dci_disentanglement, mutual_information, mutual_information_gap
+from vae_lessons.distributions import Normal
 
 LOG2 = math.log(2)
 SCORES = [mutual_information_gap, dci_disentanglement]
@@ -193,6 +194,13 @@ def test_rotation_within_pairs_leaves_nothing_of_the_gap_and_a_known_part_of_dci
     assert dci_disentanglement(codes, v) == pytest.approx(0.5, abs=0.02)
 
 
+@pytest.mark.parametrize("score", SCORES)
+def test_nearly_dead_units_are_perfect_by_their_means_and_worthless_by_their_samples(factors, score):
+    means = 1e-3 * standardized(factors)
+    assert score(means, factors) == pytest.approx(1, abs=1e-9)
+    assert score(means + noise(len(factors), 5), factors) < 0.02
+
+
 def test_duplicated_codes_zero_the_gap_and_not_dci(factors):
     """As notas discordam: a MIG quer cada fator numa dimensão só; D quer cada dimensão com um fator só."""
     codes = standardized(factors).repeat(1, 2)
@@ -314,6 +322,10 @@ GOOD_CODES, GOOD_FACTORS = noise(8, 2), factorial(2, 4)
         (GOOD_CODES, GOOD_FACTORS[:, 0], ValueError, r"factors deve ter forma \[N, F\].*factors\[:, None\]"),
         (GOOD_CODES, GOOD_FACTORS[:, :0], ValueError, r"factors deve ter forma \[N, F\]"),
         (GOOD_CODES, GOOD_FACTORS.double(), TypeError, "índices inteiros.*float64"),
+        (GOOD_FACTORS, GOOD_CODES, TypeError, r"float64.*ordem dos argumentos é \(codes, factors\)"),
+        (Normal(GOOD_CODES, GOOD_CODES), GOOD_FACTORS, TypeError, r"vieram Normal e Tensor.*q\.sample\(\) ou q\.mean"),
+        (GOOD_CODES.numpy(), GOOD_FACTORS, TypeError, "vieram ndarray e Tensor"),
+        (GOOD_CODES, None, TypeError, r"vieram Tensor e NoneType.*load\('sprites'\)"),
         (GOOD_CODES, GOOD_FACTORS * torch.tensor([1, 0]), ValueError, r"colunas \[1\] têm um só"),
         (GOOD_CODES[:1], GOOD_FACTORS[:1], ValueError, r"colunas \[0, 1\] têm um só"),
         (GOOD_CODES.index_fill(0, torch.tensor(3), math.nan), GOOD_FACTORS, ValueError, "NaN ou infinito em codes"),

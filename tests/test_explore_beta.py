@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from vae_lessons.data import binarize, load
-from vae_lessons.evaluation import active_units, kl_per_dimension, rate_distortion
+from vae_lessons.evaluation import RateDistortion, active_units, kl_per_dimension, rate_distortion
 from vae_lessons.explore import beta as module
 from vae_lessons.explore import explore_beta
 from vae_lessons.models import VAE, categorical_vae, mlp_vae
@@ -265,6 +265,21 @@ def test_the_other_models_are_points_too(explorer, two_seeds):
     with_others = painted(explore_beta(two_seeds, TEST), PALE, **area).sum()
     assert with_others - alone > 0.5 * dots
     assert painted(explorer, GREY, **area).sum() > 2 * math.pi * 8**2
+
+
+@pytest.mark.parametrize(
+    "distortions", [(80, 120, 500), (-1300, -1250, -900), (-300, -280, -250), (124.97, 125, 125.05)], ids=str
+)
+def test_however_long_the_numbers_the_axis_and_its_name_fit_in_the_picture(sweep, monkeypatch, distortions):
+    measured = iter(RateDistortion(1.0, distortion) for distortion in distortions)
+    monkeypatch.setattr(module, "rate_distortion", lambda *_, **__: next(measured))
+    explorer = explore_beta(sweep, TEST)
+    left_of_the_axis = pixels(explorer)[2 * module._PICTURES + 60 : -100, :116].sum(-1) < 600
+    ink = np.flatnonzero(left_of_the_axis.any(0))
+    gaps = np.flatnonzero(np.diff(ink) > 6)  # o nome do eixo, um vazio, os números
+    assert ink[0] > 2
+    assert len(gaps) > 0
+    assert left_of_the_axis[:, : ink[gaps[0]] + 1].any(1).sum() > 100  # o nome é comprido e está em pé
 
 
 def bars(explorer) -> list[tuple[int, int]]:

@@ -1,7 +1,9 @@
 """Um código separa os fatores que geraram os dados? Duas notas publicadas, a MIG e a DCI, e o que elas medem.
 
-Nos dois casos, `codes` [N, Z] traz um código por exemplo (o usual é a média de q(z|x)) e `factors` [N, F], o valor de
-cada fator nele. As duas supõem que os fatores, na amostra, são independentes, como num fatorial completo.
+Nos dois casos, `codes` [N, Z] traz um código por exemplo e `factors` [N, F], o valor de cada fator nele. O código pode
+ser um sorteio de q(z|x), como na MIG de Chen et al. (2018), e então o ruído de q conta, ou a média de q(z|x), como em
+Locatello et al. (2019), e então um latente quase inativo, cujas diferenças o ruído afogaria, pode parecer informativo.
+As duas supõem que os fatores, na amostra, são independentes, como num fatorial completo.
 """
 
 import math
@@ -24,7 +26,7 @@ def mutual_information(codes: Tensor, factors: Tensor, *, n_bins: int = 20) -> T
     v_k são independentes, (b − 1)(K − 1) / 2N nats para b faixas ocupadas e K valores do fator (Miller, 1955).
     Não muda com a ordem dos exemplos, nem, a menos de arredondamento, se um código troca de sinal ou de escala.
     Levanta ValueError se as formas não casarem, se um fator tiver um valor só, se um código não for finito ou se
-    n_bins < 2, e TypeError se os fatores não forem inteiros.
+    n_bins < 2, e TypeError se não forem tensores ou se os fatores não forem inteiros.
     """
     codes, factors = _checked(codes, factors)
     if n_bins < 2:
@@ -123,6 +125,12 @@ def _entropy(labels: Tensor) -> Tensor:
 
 def _checked(codes: Tensor, factors: Tensor) -> tuple[Tensor, Tensor]:
     """Os dois na CPU e sem gradiente, se servirem; senão, o que falta."""
+    if not isinstance(codes, Tensor) or not isinstance(factors, Tensor):
+        raise TypeError(
+            "codes [N, Z] e factors [N, F], nesta ordem, devem ser tensores, mas vieram "
+            f"{type(codes).__name__} e {type(factors).__name__}. De uma q(z|x), use q.sample() ou q.mean; os dados que "
+            "trazem factors são os de load('sprites')."
+        )
     if codes.ndim != 2 or codes.numel() == 0:
         raise ValueError(f"codes deve ter forma [N, Z], um código por exemplo, mas veio {tuple(codes.shape)}.")
     if factors.ndim != 2 or factors.numel() == 0:
@@ -136,7 +144,10 @@ def _checked(codes: Tensor, factors: Tensor) -> tuple[Tensor, Tensor]:
             f"fatores de {len(factors)} exemplos."
         )
     if factors.is_floating_point():
-        raise TypeError(f"factors deve trazer índices inteiros, mas veio {factors.dtype}. Converta com factors.long().")
+        raise TypeError(
+            f"factors deve trazer índices inteiros, mas veio {factors.dtype}. A ordem dos argumentos é (codes, "
+            "factors): se não os trocou, converta com factors.long()."
+        )
     codes, factors = codes.detach().cpu(), factors.cpu()
     if codes.is_floating_point() and not codes.isfinite().all():
         raise ValueError(

@@ -150,7 +150,12 @@ def straight_through_of(hard: Tensor, soft: Tensor) -> Tensor:
 
 
 def require_temperature(temperature: float | Tensor) -> None:
-    """Levanta ValueError se τ não for maior que zero. Um tensor na GPU não é lido, para não fazê-la parar."""
+    """Levanta ValueError se τ não for um número maior que zero. Um tensor na GPU não é lido, para não fazê-la parar."""
+    if isinstance(temperature, Tensor) and temperature.numel() != 1:
+        raise ValueError(
+            "temperature (a temperatura τ) deve ser um número ou um tensor escalar, mas veio um tensor de forma "
+            f"{tuple(temperature.shape)}."
+        )
     if isinstance(temperature, Tensor) and temperature.device.type != "cpu":
         return
     if not temperature > 0:

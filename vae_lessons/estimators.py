@@ -138,8 +138,8 @@ def exact(f: Callable[[Tensor], Tensor], q: Normal | Categorical, n_samples: int
     Normal de uma dimensão (Z = 1).
 
     Enumeração: Σ_z q(z) f(z) sobre os K^N códigos, no máximo 100.000. f é chamada com z [K^N, B, N, K], sempre one-hot,
-    e antes uma vez com um código só, para saber se as categóricas de cada exemplo são N ou uma; não precisa ser
-    diferenciável.
+    o que custa a memória de K^N·B avaliações, e antes uma vez com um código só, para saber se as categóricas de cada
+    exemplo são N ou uma; não precisa ser diferenciável.
     Quadratura: regra do trapézio em 201 pontos de ε ∈ [−10, 10], com z = μ + σε e f: [..., 1] → [...], diferenciável,
     chamada com z [201, B, 1]. Para f suave o erro cai mais depressa que qualquer potência do passo: em float64, 1e-10
     ou menos, mesmo para sen(ωz) com ωσ = 50. Para f com quinas, ~1e-3.

@@ -20,7 +20,7 @@ from vae_lessons.data import Dataset, binarize
 from vae_lessons.distributions import Normal
 from vae_lessons.evaluation import kl_per_dimension, posterior_mean_variance, rate_distortion
 from vae_lessons.explore.base import Explorer, row, text
-from vae_lessons.explore.canvas import GREYS, Canvas, Panel, number
+from vae_lessons.explore.canvas import GREYS, SCALE, Canvas, Panel, number
 from vae_lessons.models import VAE, evaluating
 from vae_lessons.training import Run
 
@@ -175,11 +175,12 @@ class BetaExplorer(Explorer):
     def _name_points(self, panel: Panel, curve: np.ndarray, here: int) -> None:
         """O β do ponto escolhido e os dos que ficarem longe de outro nome."""
         places, named = panel.on_screen(*curve.T), []
+        last_on_left = panel.image.width / SCALE - 64
         for i in sorted(range(len(curve)), key=lambda i: i != here):
             if named and (np.abs(places[i] - places[named]) / (48, 22)).max(1).min() < 1:
                 continue
             named.append(i)
-            anchor, offset = ("ls", (8, -8)) if places[i, 0] < _CHART - 64 else ("rs", (8, -12))
+            anchor, offset = ("ls", (8, -8)) if places[i, 0] < last_on_left else ("rs", (8, -10))
             name = _plain(self._betas[i])
             if i == here:
                 panel.text(*curve[i], f"β = {name}", _ORANGE, anchor=anchor, offset=offset, size=15, bold=True)
@@ -384,7 +385,8 @@ def _frame(models: list[_Measured]) -> Figure:
     fig.axes[1].text(_LABEL - 8, _WIDE_LINE, "média de\np(x|z)", ha="right", va="center", fontsize=9.5)
 
     comma = FuncFormatter(lambda tick, _: _plain(tick))
-    curve = _axes(fig, 58, 58 + _CHART, _PICTURES + 24, _HEIGHT - 46)
+    edges = 58, 58 + _CHART, _PICTURES + 24, _HEIGHT - 46
+    curve = _axes(fig, *edges)
     for axis, values in ((curve.xaxis, [m.rate for m in models]), (curve.yaxis, [m.distortion for m in models])):
         low, high = min(values), max(values)
         margin = 0.1 * (high - low) or 1.0
@@ -392,6 +394,9 @@ def _frame(models: list[_Measured]) -> Figure:
         axis.set_major_locator(MaxNLocator(5))
         axis.set_major_formatter(comma)
     curve.set(xlabel="taxa R (nats)", ylabel="distorção D (nats)")
+    missing = 2 - curve.get_tightbbox().x0 * 100 / fig.dpi  # à esquerda, para números compridos
+    if missing > 0:
+        curve.set_position(_rectangle(edges[0] + missing, *edges[1:]))
     curve.set_title("Taxa e distorção: um ponto por modelo", fontsize=10.5)
 
     n_latents, tallest = len(models[0].kl), max(m.kl.max().item() for m in models)
@@ -410,7 +415,12 @@ def _frame(models: list[_Measured]) -> Figure:
 
 def _axes(fig: Figure, left: float, right: float, top: float, bottom: float) -> Axes:
     """Eixos no retângulo dado em pixels da tela."""
-    return fig.add_axes((left / _WIDTH, 1 - bottom / _HEIGHT, (right - left) / _WIDTH, (bottom - top) / _HEIGHT))
+    return fig.add_axes(_rectangle(left, right, top, bottom))
+
+
+def _rectangle(left: float, right: float, top: float, bottom: float) -> tuple[float, float, float, float]:
+    """De pixels da tela para as frações da figura que o matplotlib pede."""
+    return left / _WIDTH, 1 - bottom / _HEIGHT, (right - left) / _WIDTH, (bottom - top) / _HEIGHT
 
 
 def _outline(left: float, right: float, top: float, bottom: float) -> tuple[np.ndarray, np.ndarray]:
