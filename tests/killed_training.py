@@ -1,9 +1,11 @@
 """Treina em processos filhos e os mata em momentos sorteados; quem chama compara os arquivos que ficam.
 
-Uso: python killed_training.py PASTA MORTES. Grava PASTA/inteiro.pt (sem interrupção) e PASTA/N.pt, e escreve em JSON
-quantas vezes matou e quantas épocas completas havia no arquivo a cada retomada.
+Uso: python killed_training.py PASTA MORTES. De cada três mortes, duas são em qualquer momento, e a outra, durante uma
+gravação. Grava PASTA/inteiro.pt (sem interrupção) e PASTA/N.pt, e escreve em JSON quantas vezes matou, quantas delas
+durante uma gravação e quantas épocas completas havia no arquivo a cada retomada.
 """
 
+import itertools
 import json
 import os
 import random
@@ -22,6 +24,7 @@ from vae_lessons.training import TrainConfig, checkpoint, fit
 
 EPOCHS = 30
 STEPS = 4 * EPOCHS  # por época: três lotes de treino e a validação
+MOMENTS = (None, None, "fsync", None, None, "replace")
 x, held_out = load("digits").x[:300], load("digits", "test").x[:100]
 
 
@@ -54,21 +57,39 @@ def in_a_child(work):
     return child
 
 
-def kill_at_step(path, step):
-    """Mata o treino pouco depois do passo de número `step` que ele der. Devolve se chegou a matá-lo antes do fim."""
+def die_writing(function):
+    """Mata este processo na próxima gravação: em "fsync", com o arquivo pela metade; em "replace", antes da troca."""
+
+    def die(*args):
+        if function == "fsync":
+            os.ftruncate(args[0], os.fstat(args[0]).st_size // 2)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(os, function, die)
+
+
+def kill_at_step(path, step, function=None):
+    """Mata o treino pouco depois do passo de número `step` que ele der, ou, com `function`, na gravação seguinte a esse
+    passo (ver die_writing). Devolve se chegou a matá-lo antes do fim."""
     reading, writing = os.pipe()
+    steps = itertools.count(1)
+
+    def on_step():
+        if next(steps) == step and function is not None:
+            die_writing(function)
+        os.write(writing, b".")
 
     def work():
         os.close(reading)
-        train(path, lambda: os.write(writing, b"."))
+        train(path, on_step)
 
     child = in_a_child(work)
     os.close(writing)
-    for _ in range(step):
-        if not os.read(reading, 1):
-            break
-    time.sleep(random.uniform(0, 0.005))
-    os.kill(child, signal.SIGKILL)
+    while (function is not None or step > 0) and os.read(reading, 1):
+        step -= 1
+    if function is None:
+        time.sleep(random.uniform(0, 0.005))
+        os.kill(child, signal.SIGKILL)
     os.close(reading)
     status = os.waitpid(child, 0)[1]
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
@@ -92,17 +113,17 @@ def main(folder, kills):
     warnings.simplefilter("error")
     random.seed(0)
     train(folder / "inteiro.pt")  # aqui mesmo: o que o torch importa na primeira vez, os filhos já herdam
-    resumed_at, killed, trainings = [], 0, 0
+    resumed_at, killed, trainings, partial = [], 0, 0, 0
     while killed < kills:
         trainings += 1
         path = folder / f"{trainings}.pt"
-        while killed < kills and kill_at_step(path, random.randrange(1, STEPS // 3)):
+        while killed < kills and kill_at_step(path, random.randrange(1, STEPS // 3), MOMENTS[killed % len(MOMENTS)]):
             killed += 1
+            partial += path.with_name(path.name + ".partial").exists()
             resumed_at.append(epochs_in(path))
-            # Ora sim, ora não, grava-se a cada época: assim a morte chega muitas vezes durante a gravação.
-            checkpoint._TIME_BETWEEN_WRITES = 0 if killed % 2 else 20
+            checkpoint._TIME_BETWEEN_WRITES = 0 if killed % 2 else 20  # ora sim, ora não, grava-se a cada época
         complete(path)
-    print(json.dumps({"killed": killed, "trainings": trainings, "resumed_at": resumed_at}))
+    print(json.dumps({"killed": killed, "writing": partial, "trainings": trainings, "resumed_at": resumed_at}))
 
 
 if __name__ == "__main__":

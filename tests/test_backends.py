@@ -218,6 +218,68 @@ def test_what_cannot_be_recorded_trains_step_by_step_with_one_warning(digits, re
     assert_same_weights(eager, fallen)
 
 
+@pytest.mark.parametrize(
+    "optimizer",
+    [torch.optim.NAdam, torch.optim.Adafactor, functools.partial(torch.optim.SGD, momentum=0.9, dampening=0.1)],
+    ids=["starts_at_one", "counts_on_the_cpu", "has_another_first_step"],
+)
+def test_optimizers_that_a_graph_would_not_repeat_train_step_by_step(digits, recorders, optimizer):
+    eager, fallen = small_vae(), small_vae()
+    expected = quick_fit(eager, digits, optimizer=optimizer)
+    with pytest.warns(UserWarning, match=r"Não foi possível gravar .*não se sabe se o otimizador") as caught:
+        history = quick_fit(fallen, digits, optimizer=optimizer, backend="graph")
+    assert len(caught) == 1
+    assert curves(history) == curves(expected)
+    assert_same_weights(eager, fallen)
+
+
+def test_what_an_objective_draws_on_the_cpu_is_undone_too(digits, recorders, monkeypatch):
+    """Numa GPU, copiar o que se sorteou na CPU é uma espera: o aquecimento falha, e é como se não tivesse havido."""
+    expected = quick_fit(small_vae(), digits)
+    monkeypatch.setattr(FakeRecorder, "__init__", lambda self, device: setattr(self, "generators", []))
+    forbidding("forbidding_waits", monkeypatch, recorders)
+    with pytest.warns(UserWarning, match="Não foi possível gravar"):
+        history = quick_fit(small_vae(), digits, backend="graph")
+    assert curves(history) == curves(expected)
+
+
+def test_an_objective_that_draws_scalars_on_the_cpu_trains_step_by_step(digits, recorders, monkeypatch):
+    """Um escalar da CPU multiplica um tensor da GPU sem espera nenhuma: o grafo o gravaria como uma constante."""
+    monkeypatch.setattr(FakeRecorder, "__init__", lambda self, device: setattr(self, "generators", []))
+    expected = quick_fit(small_vae(), digits)
+    with pytest.warns(UserWarning, match="sorteia na CPU, e um grafo repetiria sempre esse sorteio") as caught:
+        history = quick_fit(small_vae(), digits, backend="graph")  # aqui, todo sorteio é na CPU
+    assert len(caught) == 1
+    assert curves(history) == curves(expected)
+
+
+class FakeStream:
+    """Anota quem esperou por quem."""
+
+    def __init__(self):
+        self.waited_for = []
+
+    def wait_stream(self, other):
+        self.waited_for.append(other)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_comes_after_the_warm_up_waits_for_it_even_when_it_fails(monkeypatch, fails):
+    """Sem isso, a GPU ainda poderia estar dando passos do aquecimento quando os pesos de antes fossem repostos."""
+    current, side = FakeStream(), FakeStream()
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: side)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: current)
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "default_generators", [torch.default_generator])
+    recorder = graphs.CudaRecorder(torch.device("cuda", 0))
+    with contextlib.suppress(CaptureError), recorder.warming_up():
+        assert side.waited_for == [current]
+        assert current.waited_for == []
+        if fails:
+            raise CaptureError
+    assert current.waited_for == [side]
+
+
 def test_interrupting_between_replays_keeps_the_complete_epochs(digits, recorders, monkeypatch):
     right, calls = graphs.StaticSteps.__call__, 0
 
@@ -454,6 +516,37 @@ def test_an_objective_that_waits_for_the_gpu_falls_back_with_one_warning(digits)
 
 
 @needs_cuda
+def test_an_objective_that_draws_on_the_cpu_falls_back_on_cuda(digits):
+    def draws(model, x, *, beta):
+        return elbo(model, x, beta=beta * torch.rand(()))
+
+    expected = on_cuda(small_vae(), digits, backend="eager", objective=draws)
+    with pytest.warns(UserWarning, match="sorteia na CPU"):
+        history = on_cuda(small_vae(), digits, objective=draws)
+    assert_close_curves(history, expected)
+
+
+@needs_cuda
+def test_a_warm_up_that_fails_with_the_gpu_behind_is_undone_after_it(digits):
+    """A GPU dorme uns 50 ms a cada passo do aquecimento: quando a CPU desiste, ela ainda os está dando."""
+    calls = 0
+
+    def waits(model, x, *, beta):
+        nonlocal calls
+        calls += 1
+        if calls <= 3:  # as duas partes da primeira rodada, e a que desiste
+            torch.cuda._sleep(10**8)
+        if calls == 3:
+            x.sum().item()
+        return elbo(model, x, beta=beta)
+
+    expected = on_cuda(small_vae(), digits, backend="eager")
+    with pytest.warns(UserWarning, match="Não foi possível gravar"):
+        history = on_cuda(small_vae(), digits, objective=waits)
+    assert_close_curves(history, expected)
+
+
+@needs_cuda
 def test_a_capture_that_fails_leaves_the_gpu_usable(digits, monkeypatch):
     """Sem a vigilância do aquecimento, a espera só aparece no meio da gravação."""
     monkeypatch.setattr(graphs.CudaRecorder, "forbidding_waits", lambda self: contextlib.nullcontext())
@@ -497,6 +590,15 @@ def test_interrupting_a_captured_training_leaves_a_usable_model(digits, monkeypa
     assert history.interrupted
     assert len(history) == 3
     assert model.sample(2).isfinite().all()
+
+
+@needs_cuda
+def test_captured_losses_equal_the_eager_ones_in_bfloat16(digits, held_out):
+    options = {"precision": "bfloat16", "validation": held_out}
+    expected = on_cuda(small_vae(), digits, backend="eager", **options)
+    history = on_cuda(small_vae(), digits, backend="graph", **options)
+    assert history.elbo == pytest.approx(expected.elbo, abs=0.05)
+    assert history.val_elbo == pytest.approx(expected.val_elbo, abs=0.05)
 
 
 @needs_cuda

@@ -7,6 +7,7 @@ import itertools
 import math
 import signal
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -840,6 +841,18 @@ def test_an_objective_that_ignores_its_model_is_refused(digits):
     outside = small_vae()
     with pytest.raises(ValueError, match="não depende dos pesos do modelo que o objetivo recebe"):
         sweep_of(small_vae(), digits, BETAS, objective=lambda model, x, *, beta: elbo(outside, x, beta=beta))
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.Adafactor, torch.optim.NAdam])
+def test_optimizers_that_could_mix_the_runs_are_refused(digits, optimizer):
+    """O Adafactor divide cada tensor pela norma dele inteiro, em que estariam todas as execuções."""
+    with pytest.raises(ValueError, match=f"agem peso a peso.*o otimizador é {optimizer.__name__}.*um modelo por vez"):
+        sweep_of(small_vae(), digits, BETAS, optimizer=optimizer)
+
+
+def test_numbers_of_numpy_may_be_swept(digits):
+    runs = sweep_of(small_vae(), digits, {"beta": np.linspace(1, 2, 2), "seed": np.arange(2)}, epochs=1)
+    assert [(run.config.beta, run.config.seed) for run in runs] == [(1.0, 0), (1.0, 1), (2.0, 0), (2.0, 1)]
 
 
 def test_data_and_device_are_checked_as_in_fit(digits):

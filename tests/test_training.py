@@ -11,9 +11,9 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from vae_lessons.data import binarize, load
-from vae_lessons.models import VAE, mlp_vae
+from vae_lessons.models import VAE, conv_vae, mlp_vae
 from vae_lessons.objectives import ElboTerms, elbo
-from vae_lessons.training import History, TrainConfig, beta_at, choose_device, fit, loop
+from vae_lessons.training import History, TrainConfig, beta_at, choose_device, fit, fit_many, loop
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="Esta máquina não tem GPU com CUDA.")
 
@@ -248,6 +248,21 @@ def test_a_schedule_of_lr_that_reaches_zero_stops_the_weights(digits):
     for model, epochs in ((one, 1), (three, 3)):
         fit(model, digits, TrainConfig(epochs=epochs, device="cpu"), schedules=schedules, progress=False)
     assert_same_weights(one, three)
+
+
+@pytest.mark.parametrize(
+    ("schedules", "error", "message"),
+    [
+        ({"beta": lambda epochs: 1.0}, ValueError, "não leva 'beta'.*beta_warmup"),
+        ({"temperature": 0.5}, TypeError, r"nome → função .*mas veio \{'temperature': 0.5\}"),
+        ([math.exp], TypeError, "deve ser um dicionário"),
+    ],
+    ids=["beta", "number", "list"],
+)
+@pytest.mark.parametrize("train", [fit, functools.partial(fit_many, sweep={"beta": [1.0]})], ids=["fit", "fit_many"])
+def test_schedules_that_make_no_sense_are_refused(digits, train, schedules, error, message):
+    with pytest.raises(error, match=message):
+        train(small_vae(), digits, TrainConfig(epochs=1), schedules=schedules, progress=False)
 
 
 def test_a_negative_schedule_of_lr_is_refused(digits):
@@ -720,6 +735,11 @@ def test_tiny_models_train_on_one_thread_and_larger_ones_on_all(digits):
     mnist_like = torch.zeros(128, 784, dtype=torch.uint8)
     assert threads_inside(mlp_vae(784, 20, (400,)), mnist_like) == {2}
     assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_convolutions_train_on_all_threads_however_few_their_weights(digits):
+    assert threads_inside(conv_vae((8, 8), 2), digits[:8]) == {2}
 
 
 @needs_cuda

@@ -1,5 +1,6 @@
 """O treino em disco: gravado por inteiro ou nada, e retomado exatamente de onde parou."""
 
+import contextlib
 import functools
 import hashlib
 import io
@@ -70,6 +71,16 @@ class Checkpoint:
             )
         return content["state"]
 
+    def create(self, state: dict) -> None:
+        """A primeira gravação. Levanta OSError se for impossível: melhor agora que depois de horas de treino."""
+        try:
+            self.write(state)
+        except OSError as error:
+            raise OSError(
+                f"Não foi possível gravar {self.path} ({error}), e o treino nem começou. Indique em checkpoint um "
+                "arquivo numa pasta em que se possa gravar e haja espaço."
+            ) from error
+
     def save(self, state: dict) -> None:
         """Guarda o estado e o grava, a menos que a última gravação seja recente: nesse caso, `flush` gravará."""
         self._pending = state if self.writes else None
@@ -96,11 +107,16 @@ class Checkpoint:
         content = buffer.getvalue()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_name(self.path.name + ".partial")
-        with partial.open("wb") as file:
-            file.write(content + hashlib.sha256(content).digest())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, self.path)
+        try:
+            with partial.open("wb") as file:
+                file.write(content + hashlib.sha256(content).digest())
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, self.path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                partial.unlink()  # num disco cheio, a parte que coube também faz falta
+            raise
         now = time.monotonic()
         self._due = now + _TIME_BETWEEN_WRITES * (now - started)
 

@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from numbers import Integral, Real
 
 OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
@@ -21,7 +21,8 @@ class TrainConfig:
     Bowman et al., 2016) · binarize: "dynamic", "static" ou "none" (ver data.binarize) · seed: governa a ordem dos
     exemplos, a binarização e o ruído, não os pesos iniciais do modelo · device: "auto", "cpu", "cuda", ... ·
     backend: como os passos são dados, o que muda a velocidade e não o resultado: "eager", um a um; "graph", vários por
-    vez, gravados num grafo CUDA; "compile", com torch.compile, que pede um compilador instalado; "auto": "graph" em
+    vez, gravados num grafo CUDA, que repete as contas sem chamar de novo o objetivo (o que este contar em Python não
+    anda: use schedules); "compile", com torch.compile, que pede um compilador instalado; "auto": "graph" em
     CUDA, num processo só, e "eager" no resto ·
     precision: "float32", ou "bfloat16" para as redes, com os pesos e o que se mede em float32, onde o dispositivo tem
     instruções para isso ·
@@ -45,6 +46,9 @@ class TrainConfig:
     checkpoint: str | os.PathLike | None = None
 
     def __post_init__(self):
+        for name, value in ((field.name, getattr(self, field.name)) for field in fields(self)):
+            if isinstance(value, Real) and hasattr(value, "item"):  # do NumPy: nem o checkpoint nem o JSON os guardam
+                object.__setattr__(self, name, value.item())
         for name in ("epochs", "batch_size"):
             _require_integer(name, getattr(self, name), at_least=1)
         _require_integer("beta_warmup", self.beta_warmup, at_least=0)

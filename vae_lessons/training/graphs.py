@@ -11,10 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from vae_lessons.training.steps import EagerSteps, Step
+from vae_lessons.training.steps import KNOWN_OPTIMIZERS, EagerSteps, Step
 
 _STEPS_PER_GRAPH = 16
 _WARMUP_ROUNDS = 3
+_WAITS = (
+    "Algo no objetivo ou no modelo espera pela GPU ou passa pela CPU a cada passo, como .item(), float(t), `if t > 0` "
+    "ou torch.tensor(...)."
+)
 
 
 class CaptureError(RuntimeError):
@@ -96,7 +100,9 @@ class GraphSteps:
 
     def _record(self, order: Tensor, values: dict[str, Tensor]) -> None:
         """Aquece, desfaz o que o aquecimento mudou e grava. Gravar não executa nada."""
+        _require_repeatable(self.optimizer)
         self.parts = [StaticSteps(self.step, *piece) for piece in self._pieces(order, values)]
+        before = torch.get_rng_state()
         with undone(self.tensors, self.optimizer, self.recorder.generators), self.recorder.warming_up():
             for i in range(_WARMUP_ROUNDS):
                 # Na primeira vez sem vigiar: se o objetivo estiver errado, o erro aparece como apareceria sem grafos.
@@ -104,6 +110,9 @@ class GraphSteps:
                     for part in self.parts:
                         part.cursor.zero_()
                         part()
+            on_cpu = not torch.equal(torch.get_rng_state(), before)
+            if on_cpu and torch.default_generator not in self.recorder.generators:
+                raise CaptureError("o objetivo ou o modelo sorteia na CPU, e um grafo repetiria sempre esse sorteio.")
         epoch = [part for part in self.parts for _ in part.order]
         n_full = order.shape[-1] // self.batch_size
         repeats = n_full // _STEPS_PER_GRAPH
@@ -121,13 +130,18 @@ class GraphSteps:
 
     def _give_up(self, error: CaptureError) -> None:
         warnings.warn(
-            f"Não foi possível gravar os passos num grafo CUDA: {error}\nAlgo no objetivo ou no modelo espera pela GPU "
-            "ou passa pela CPU a cada passo, como .item(), float(t), `if t > 0` ou torch.tensor(...). O treino segue "
-            "passo a passo, mais devagar e com o mesmo resultado.",
+            f"Não foi possível gravar os passos num grafo CUDA: {error} O treino segue passo a passo, mais devagar e "
+            "com o mesmo resultado.",
             stacklevel=2,
         )
         self.recorder = None
         self.parts.clear()
+
+
+def _require_repeatable(optimizer: torch.optim.Optimizer) -> None:
+    """Levanta CaptureError se o otimizador contar algo fora da GPU ou não começar com o estado em zero."""
+    if type(optimizer) not in KNOWN_OPTIMIZERS.values() or any(g.get("dampening") for g in optimizer.param_groups):
+        raise CaptureError(f"não se sabe se o otimizador {type(optimizer).__name__}, como foi pedido, cabe num.")
 
 
 @contextlib.contextmanager
@@ -136,9 +150,10 @@ def undone(
 ) -> Iterator[None]:
     """Ao sair, os tensores, o otimizador e os geradores estão como antes, nas mesmas posições de memória.
 
-    O estado que o otimizador criou lá dentro vira zero, que é como todos os que fit usa começam.
+    O estado que o otimizador criou lá dentro vira zero, que é como os de KNOWN_OPTIMIZERS começam. O gerador da CPU é
+    sempre um dos geradores: um objetivo pode sortear nela e copiar para a GPU.
     """
-    tensors, generators = list(tensors), list(generators)
+    tensors, generators = list(tensors), [torch.default_generator, *generators]
     before = [tensor.detach().clone() for tensor in tensors]
     state_before = {
         parameter: {name: value.clone() for name, value in state.items() if isinstance(value, Tensor)}
@@ -176,8 +191,10 @@ class CudaRecorder:
         self.stream.wait_stream(current)
         with torch.cuda.stream(self.stream), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*capturable=True")  # ainda não se grava, mas logo se gravará
-            yield
-        current.wait_stream(self.stream)
+            try:
+                yield
+            finally:  # mesmo que falhe: quem desfizer o aquecimento deve vir depois dele
+                current.wait_stream(self.stream)
 
     @contextlib.contextmanager
     def forbidding_waits(self) -> Iterator[None]:
@@ -189,7 +206,7 @@ class CudaRecorder:
         try:
             yield
         except RuntimeError as error:
-            raise CaptureError(str(error)) from error
+            raise CaptureError(f"{error}\n{_WAITS}") from error
         finally:
             torch.cuda.set_sync_debug_mode(before)
 
@@ -207,5 +224,5 @@ class CudaRecorder:
             torch.cuda.set_stream(stream)  # uma gravação que falha não devolve a fila nem solta os geradores
             for generator, state in zip(self.generators, states, strict=True):
                 generator.graphsafe_set_state(state)
-            raise CaptureError(str(error)) from error
+            raise CaptureError(f"{error}\n{_WAITS}") from error
         return graph.replay

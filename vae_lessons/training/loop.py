@@ -30,16 +30,10 @@ from vae_lessons.training.history import History
 from vae_lessons.training.patience import BestWeights
 from vae_lessons.training.precision import float32_outputs, in_bfloat16, require_bfloat16
 from vae_lessons.training.state import TrainingState
-from vae_lessons.training.steps import EagerSteps, batch_sums, training_step
+from vae_lessons.training.steps import KNOWN_OPTIMIZERS, EagerSteps, batch_sums, training_step
 
 Schedules = Mapping[str, Callable[[float], float]]
 
-_OPTIMIZERS = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "rmsprop": torch.optim.RMSprop,
-    "sgd": torch.optim.SGD,
-}
 _EVALUATION_BATCH = 4096
 _VALIDATION_SEED = 0
 _SEEDS_APART = 1_000_003  # entre os processos de um treino: o ruído de cada um é outro (na CPU, só contam 32 bits)
@@ -80,9 +74,10 @@ def fit(
     média de free_bits) vê só a fatia. O primeiro mostra a barra e grava o arquivo; se um deles parar, os outros param
     com um erro, no pior caso depois de 10 minutos.
     Levanta ValueError se os dados não servirem, se o dispositivo não tiver o que config pede ou se o arquivo estiver
-    corrompido ou guardar outro treino; FileExistsError se ele já existir e não for para retomá-lo; RuntimeError se
-    backend="compile" não achar compilador; e TrainingDiverged (um FloatingPointError) se a perda ou os pesos deixarem
-    de ser finitos: o modelo volta aos pesos do fim da última época sã, e o erro traz em `history` as épocas completas.
+    corrompido ou guardar outro treino; FileExistsError se ele já existir e não for para retomá-lo; OSError se não se
+    puder gravá-lo; RuntimeError se backend="compile" não achar compilador; e TrainingDiverged (um FloatingPointError)
+    se a perda ou os pesos deixarem de ser finitos: o modelo volta aos pesos do fim da última época sã, e o erro traz em
+    `history` as épocas completas.
     """
     device = local_device(config.device)
     group = join(device)
@@ -92,7 +87,7 @@ def fit(
     x = prepare(data, config, device)
     warn_if_not_a_likelihood(model, x, config)
     held_out = None if validation is None else fix_bits(prepare(validation, config, device), config)
-    schedules = schedules or {}
+    schedules = require_schedules(schedules)
     model.to(device)
     capturable = backend == "graph" or "lr" in schedules  # só importa em CUDA: lr no dispositivo
     optimizer = make_optimizer(model.parameters(), config, device, capturable=capturable)
@@ -125,7 +120,7 @@ def fit(
                 state.restore(saved)
                 bar.initial = bar.n = len(history)
             elif checkpoint is not None:
-                checkpoint.write(state.snapshot())
+                checkpoint.create(state.snapshot())
             last_good = copy_of_weights(model)
             steps = _make_steps(model, x, config, backend, optimizer, objective, group)
             while len(history) < config.epochs and not (best is not None and best.ran_out(history)):
@@ -194,6 +189,19 @@ def step_values(epoch: int, n_steps: int, config: TrainConfig, schedules: Schedu
     }
 
 
+def require_schedules(schedules: Schedules | None) -> Schedules:
+    """As agendas; nenhuma, se None. Levanta ValueError ou TypeError se não servirem."""
+    schedules = {} if schedules is None else schedules
+    if not (isinstance(schedules, Mapping) and all(map(callable, schedules.values()))):
+        raise TypeError(
+            "schedules deve ser um dicionário de nome → função do número de épocas, como "
+            f"{{'temperature': lambda epochs: 0.9**epochs}}, mas veio {schedules!r}."
+        )
+    if "beta" in schedules:
+        raise ValueError("schedules não leva 'beta': o peso da KL é o de config, beta, que beta_warmup faz subir.")
+    return schedules
+
+
 def scheduled_values(schedules: Schedules, epochs: float) -> dict[str, float]:
     values = {name: float(schedule(epochs)) for name, schedule in schedules.items()}
     for name, value in values.items():
@@ -223,7 +231,7 @@ def make_optimizer(
     parameters: Iterable[Tensor], config: TrainConfig, device: torch.device, *, capturable: bool = False
 ) -> torch.optim.Optimizer:
     """O otimizador de config, fundido onde há; capturable: em CUDA, um que caiba num grafo, com lr no dispositivo."""
-    make = config.optimizer if callable(config.optimizer) else _OPTIMIZERS[config.optimizer]
+    make = config.optimizer if callable(config.optimizer) else KNOWN_OPTIMIZERS[config.optimizer]
     accepted = inspect.signature(make).parameters
     options = {"lr": config.lr}
     if "fused" in accepted and accepted["fused"].default is None and device.type in ("cpu", "cuda"):

@@ -25,7 +25,7 @@ from vae_lessons.training.config import TrainConfig
 from vae_lessons.training.devices import choose_device, seeded, threads_for
 from vae_lessons.training.divergence import TrainingDiverged, copy_of_weights
 from vae_lessons.training.history import History
-from vae_lessons.training.loop import Schedules, scheduled_values, validate
+from vae_lessons.training.loop import Schedules, require_schedules, scheduled_values, validate
 from vae_lessons.training.patience import BestWeights
 from vae_lessons.training.stack import EpochRecord, Stack
 from vae_lessons.training.sweep import configurations, one_per_run
@@ -60,7 +60,8 @@ def fit_many(
     objetivo a todos os modelos de uma vez: dentro dele cada tensor tem a forma que teria com um modelo só, mas o que
     depende do modelo ou de β não pode ser lido (.item(), `if`).
 
-    O gradiente da perda somada sobre os modelos é, em cada um, o da perda dele, e os otimizadores agem peso a peso.
+    O gradiente da perda somada sobre os modelos é, em cada um, o da perda dele, e os otimizadores que config conhece
+    pelo nome, os únicos que servem aqui, agem peso a peso.
     Cada execução é, a menos de arredondamento, fit(modelo, dados, config da execução), com os mesmos sorteios, e não
     depende das outras. O arredondamento cresce com o treino: nos dígitos, as curvas diferem menos de 1e-4 nats em três
     épocas. Numa GPU, torch.bernoulli e as camadas com sorteio próprio (dropout) têm a mesma lei, mas outros sorteios.
@@ -79,7 +80,7 @@ def fit_many(
     x = prepare(data, config, device)
     warn_if_not_a_likelihood(models[0], x, config)
     held_out = None if validation is None else fix_bits(prepare(validation, config, device), config)
-    schedules = schedules or {}
+    schedules = require_schedules(schedules)
     runs = [_RunInProgress(model.to(device), c) for model, c in zip(models, configs, strict=True)]
     everyone = nn.ModuleList(models)
     with (

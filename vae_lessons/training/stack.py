@@ -17,7 +17,7 @@ from vae_lessons.training.config import TrainConfig
 from vae_lessons.training.devices import choose_backend, get_rng_state
 from vae_lessons.training.graphs import CudaRecorder, GraphSteps
 from vae_lessons.training.loop import Schedules, make_optimizer, per_example, step_values
-from vae_lessons.training.steps import EagerSteps, batch_sums, take_lr
+from vae_lessons.training.steps import KNOWN_OPTIMIZERS, EagerSteps, batch_sums, take_lr
 from vae_lessons.training.streams import DrawFromStreams, Streams
 
 
@@ -49,6 +49,7 @@ class Stack:
         backend = choose_backend(self.config.backend, x.device)
         capturable = backend == "graph" or "lr" in schedules
         self.optimizer = make_optimizer(self.weights.values(), self.config, x.device, capturable=capturable)
+        _require_weight_by_weight(self.optimizer)
         self.objective = _Objective(copy.deepcopy(models[0]), objective)
         batch = None if self.streams.shared else 0
         scheduled = {"beta": 0} | dict.fromkeys(name for name in schedules if name != "lr")
@@ -145,6 +146,16 @@ class _Objective(nn.Module):
 
     def forward(self, x: Tensor, **scheduled) -> ElboTerms:
         return self.objective(self.model, x, **scheduled)
+
+
+def _require_weight_by_weight(optimizer: torch.optim.Optimizer) -> None:
+    """Um otimizador que olhasse o tensor inteiro (a norma dele, por exemplo) misturaria as execuções."""
+    if type(optimizer) not in KNOWN_OPTIMIZERS.values():
+        names = ", ".join(known.__name__ for known in KNOWN_OPTIMIZERS.values())
+        raise ValueError(
+            f"fit_many treina com {names}, que agem peso a peso e por isso não misturam as execuções, mas o otimizador "
+            f"é {type(optimizer).__name__}. Use um deles, ou treine um modelo por vez com fit."
+        )
 
 
 def _explain_if_from_vmap(error: RuntimeError) -> None:
