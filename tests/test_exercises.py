@@ -1,5 +1,6 @@
 """Cada exercício aceita a solução, reconhece os erros que promete reconhecer e trata bem qualquer outra resposta."""
 
+import math
 import signal
 
 import pytest
@@ -119,6 +120,23 @@ def test_an_endless_answer_can_be_interrupted_and_the_verdict_says_so():
 )
 def test_unknown_mistakes_are_explained(answer, expected):
     assert expected in grade(SQUARE, answer).message
+
+
+def kl_with_log_of_softmax(logits):
+    pi = torch.softmax(logits, -1)
+    return (math.log(logits.shape[-1]) + (pi * pi.log()).sum(-1)).sum(-1)
+
+
+@pytest.mark.parametrize(
+    ("exercise_id", "answer", "expected"),
+    [
+        ("05.3", lambda hard, y: y + (hard - y).detach(), "certo!"),  # aqui a soma arredonda de volta a 0 ou 1
+        ("05.3", lambda hard, y: hard.requires_grad_(), "o gradiente que chega a y é zero"),
+        ("05.4", kl_with_log_of_softmax, "apareceu NaN"),
+    ],
+)
+def test_other_ways_to_write_an_answer_get_a_fair_verdict(exercise_id, answer, expected):
+    assert expected in check(exercise_id, answer).message
 
 
 def test_an_answer_that_changes_its_input_does_not_spoil_the_check():

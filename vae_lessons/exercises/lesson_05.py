@@ -4,6 +4,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from vae_lessons.distributions import one_hot_argmax, straight_through_of
 from vae_lessons.exercises.checking import Exercise, Mistake, Unusable, behaviour, on_cases
@@ -18,7 +19,9 @@ def _uniform(*shape: int) -> Tensor:
 
 
 _G = -torch.log(-torch.log(_uniform(2, 4)))
-_POSTERIOR = torch.stack([_LOGITS, _LOGITS.flip(-1) * 2, torch.zeros(2, 4, dtype=torch.float64)])
+_THREE = torch.cat([_LOGITS, _LOGITS.sum(0, keepdim=True)])  # N = 3: com N = 2 e K = 4, N log N seria log K
+_POSTERIOR = torch.stack([_THREE, _THREE.flip(-1) * 2, torch.zeros_like(_THREE)])
+_ALMOST_CERTAIN = torch.tensor([[[0.0, -1000.0, 0.5, 1.0]] * 3], dtype=torch.float64)  # softmax dá 0, e log de 0, −∞
 
 
 def _gumbel_max(logits: Tensor, u: Tensor) -> Tensor:
@@ -41,7 +44,7 @@ def _one_hot_measure(straight_through) -> tuple:
         raise Unusable("a função deve devolver um tensor com a forma de y, [..., K].")
     gradient = torch.zeros_like(logits)
     if z.requires_grad:
-        gradient = torch.autograd.grad((weights * z).sum(), logits)[0]
+        gradient = torch.autograd.grad((weights * z).sum(), logits, materialize_grads=True)[0]
     return int((z != hard).sum()), z, gradient
 
 
@@ -74,6 +77,19 @@ EXERCISES = (
                 "−log u é um ruído exponencial. O de Gumbel tem mais um logaritmo: g = −log(−log u).",
             ),
             Mistake(
+                lambda logits, u: (logits - torch.log(torch.log(u))).argmax(-1),
+                "log u é negativo, e o log dele é NaN. Falta o sinal de dentro: g = −log(−log u).",
+            ),
+            Mistake(
+                lambda logits, u: (logits - torch.log(-torch.log(1 - u))).argmax(-1),
+                "1 − u também é uniforme, e esse sorteio valeria. Mas o que se corrige é o das mesmas u: g = −log(−log u).",
+            ),
+            Mistake(
+                lambda logits, u: (logits.log() - torch.log(-torch.log(u))).argmax(-1),
+                "os logits já são log π, a menos de uma constante: some o ruído direto a eles. O log de um logit negativo é "
+                "NaN.",
+            ),
+            Mistake(
                 lambda logits, u: (torch.softmax(logits, -1) - torch.log(-torch.log(u))).argmax(-1),
                 "você somou o ruído a π. É a log π que ele se soma: em π, de 0 a 1, o ruído decide quase tudo.",
             ),
@@ -102,6 +118,10 @@ EXERCISES = (
                 lambda logits, u: (logits - torch.log(-torch.log(u))).max(-1).values,
                 "esse é o valor do maior. Pede-se qual foi: argmax.",
             ),
+            Mistake(
+                lambda logits, u: (logits - torch.log(-torch.log(u))).max(-1),
+                "max sobre uma dimensão devolve duas coisas, os valores e as posições. Fique só com as posições: argmax.",
+            ),
         ),
         measure=on_cases((_LOGITS[0], _uniform(400, 4)), (_LOGITS[1], _uniform(300, 4))),
         insight="O maior de log π + g é a classe k com probabilidade π_k, sem nunca calcular π.",
@@ -116,7 +136,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda log_pi, g, temperature: torch.softmax(log_pi + g / temperature, -1),
-                "τ divide a soma inteira, log π + g. Só no ruído, o limite τ → 0 sorteia classes iguais, sem ver π.",
+                "τ divide a soma inteira, log π + g. Só no ruído, com τ → 0 as classes ficam todas igualmente prováveis, sem ver π.",
             ),
             Mistake(
                 lambda log_pi, g, temperature: torch.softmax(log_pi / temperature + g, -1),
@@ -141,6 +161,30 @@ EXERCISES = (
             Mistake(
                 lambda log_pi, g, temperature: torch.exp((log_pi + g) / temperature),
                 "falta dividir pela soma: y vive no simplex, e os seus K valores não somam 1.",
+            ),
+            Mistake(
+                lambda log_pi, g, temperature: torch.softmax(log_pi + g, -1) / temperature,
+                "τ divide dentro da exponencial, antes do softmax. Depois dele, y deixa de somar 1.",
+            ),
+            Mistake(
+                lambda log_pi, g, temperature: (log_pi + g) / temperature,
+                "falta o softmax, que leva esses números ao simplex.",
+            ),
+            Mistake(
+                lambda log_pi, g, temperature: torch.log_softmax((log_pi + g) / temperature, -1),
+                "isso é log y. Pede-se y: softmax.",
+            ),
+            Mistake(
+                lambda log_pi, g, temperature: torch.softmax(((log_pi + g) / temperature).exp(), -1),
+                "o softmax já faz a exponencial: você a fez duas vezes.",
+            ),
+            Mistake(
+                lambda log_pi, g, temperature: torch.softmax(((log_pi + g) / temperature).flatten(), 0).view_as(g),
+                "você dividiu pela soma de tudo. É um simplex por exemplo: some só sobre a última dimensão.",
+            ),
+            Mistake(
+                lambda log_pi, g, temperature: functional.gumbel_softmax(log_pi, tau=temperature),
+                "F.gumbel_softmax sorteia o seu próprio ruído. Aqui ele vem pronto, em g.",
             ),
             Mistake(
                 lambda log_pi, g, temperature: torch.sigmoid((log_pi + g) / temperature),
@@ -175,6 +219,19 @@ EXERCISES = (
             Mistake(
                 lambda hard, y: hard + (y.detach() - y),
                 "o valor está certo, mas o gradiente saiu com o sinal trocado: o detach está no y errado.",
+            ),
+            Mistake(
+                lambda hard, y: hard + y.detach() - y,
+                "o detach está no y errado, e o gradiente saiu com o sinal trocado. E, sem parênteses, a soma arredonda.",
+            ),
+            Mistake(
+                lambda hard, y: hard + y - y,
+                "os dois y se cancelam também na volta, e o gradiente é zero: um deles tem de entrar como constante, com "
+                "detach(). E, sem parênteses, a soma arredonda.",
+            ),
+            Mistake(
+                lambda hard, y: y.detach() + 0 * hard,
+                "isso é y como constante: não vale hard, e não tem gradiente.",
             ),
             Mistake(
                 lambda hard, y: hard + y,
@@ -230,11 +287,33 @@ EXERCISES = (
                 "os logits não são log π: falta normalizá-los, com log_softmax.",
             ),
             Mistake(
+                lambda logits: (math.log(logits.shape[-1]) + (torch.softmax(logits, -1) * logits).sum(-1)).sum(-1),
+                "você tomou a média dos logits, que diferem de log π por uma constante: use log_softmax.",
+            ),
+            Mistake(
+                lambda logits: (
+                    _kl_to_uniform(logits) + logits.shape[-2] * math.log(logits.shape[-2] / logits.shape[-1])
+                ),
+                "você usou log N, o número de categóricas. O log é de K, o de classes: logits.shape[-1].",
+            ),
+            Mistake(
+                lambda logits: (_negative_entropy(logits) - math.log(logits.shape[-1])).sum(-1),
+                "o sinal do log K está trocado: log(π / (1/K)) = log π + log K.",
+            ),
+            Mistake(
+                lambda logits: -_kl_to_uniform(logits),
+                "o sinal está trocado: uma KL não é negativa.",
+            ),
+            Mistake(
+                lambda logits: (math.log(logits.shape[-1]) + _negative_entropy(logits.mT)).sum(-1),
+                "você normalizou e somou sobre as categóricas. As classes são a última dimensão: -1.",
+            ),
+            Mistake(
                 lambda logits: (-torch.log_softmax(logits, -1).mean(-1) - math.log(logits.shape[-1])).sum(-1),
                 "essa é a KL ao contrário, da uniforme a q. A da ELBO é de q à prior.",
             ),
         ),
-        measure=on_cases((_POSTERIOR,), (_POSTERIOR[:2] * 3,)),
+        measure=on_cases((_POSTERIOR,), (_POSTERIOR[:2] * 3,), (_ALMOST_CERTAIN,)),
         insight="Vai de zero, na uniforme, a N log K, quando cada categórica escolhe uma classe com certeza.",
     ),
     Exercise(
@@ -266,11 +345,27 @@ EXERCISES = (
                 "você somou o piso: τ começaria em 1 + piso, e deve começar em 1.",
             ),
             Mistake(
+                lambda epochs, rate, floor: max(floor, math.exp(-epochs)),
+                "falta a taxa: o expoente é −rate · epochs.",
+            ),
+            Mistake(
+                lambda epochs, rate, floor: max(0.5, math.exp(-rate * epochs)),
+                "0,5 é o piso de Jang et al. Aqui ele é um argumento: floor.",
+            ),
+            Mistake(
+                lambda epochs, rate, floor: max(floor, (1 - rate) ** epochs),
+                "com r pequeno, (1 − r)^t é quase e^{−rt}, mas não é: use math.exp.",
+            ),
+            Mistake(
+                lambda epochs, rate, floor: max(floor, floor * math.exp(-rate * epochs)),
+                "assim τ nunca sai do piso: começa em 1, e não em floor.",
+            ),
+            Mistake(
                 lambda epochs, rate, floor: max(floor, math.exp(-epochs / rate)),
                 "rate é uma taxa, que multiplica o tempo; você dividiu por ela.",
             ),
         ),
-        measure=on_cases((0.0, 0.03, 0.5), (10.0, 0.03, 0.5), (30.0, 0.03, 0.5), (7.0, 0.2, 0.1)),
+        measure=on_cases((0.0, 0.03, 0.5), (10.0, 0.03, 0.5), (30.0, 0.03, 0.5), (7.0, 0.2, 0.1), (1.5, 0.4, 0.01)),
         insight="Começa macio, com pouco ruído, e termina perto do modelo de verdade, com pouco viés.",
     ),
     Exercise(
@@ -284,7 +379,7 @@ EXERCISES = (
             ),
             Mistake(
                 "b",
-                "a variância desaparece na média de muitos sorteios, e a célula acima fez essa média. O excesso continuou lá.",
+                "a variância desaparece na média de muitos sorteios, e a tabela acima é a média de 200. O excesso continuou lá.",
             ),
             Mistake(
                 "d",
@@ -292,8 +387,8 @@ EXERCISES = (
             ),
             Mistake(
                 "e",
-                "ainda que τ fosse pequeno, os dois termos falariam de variáveis diferentes. O excesso diminui com τ; a prova do "
-                "limite só volta a valer quando a amostra é one-hot.",
+                "com τ = 0,5 os dois termos ainda falam de variáveis diferentes. O excesso diminui, mas fica na maioria das imagens "
+                "(experimente); a prova do limite só volta a valer quando a amostra é one-hot.",
             ),
         ),
         insight="A prova da ELBO pede a mesma variável, com a mesma q, nos dois termos.",
