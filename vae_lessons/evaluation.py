@@ -54,11 +54,12 @@ def log_likelihood(model: VAE, x: Tensor, *, k: int = 1000, chunk: int = 16384) 
 
 def _log_moments(model: VAE, x: Tensor, k: int, chunk: int) -> tuple[Tensor, Tensor]:
     """log da média de w e de w² sobre k amostras, em float64 [B], com no máximo `chunk` decodificações por vez."""
-    log_first = torch.full((len(x),), -math.inf, dtype=torch.float64, device=x.device)
+    wide = torch.float32 if x.device.type == "mps" else torch.float64  # o mps não tem float64
+    log_first = torch.full((len(x),), -math.inf, dtype=wide, device=x.device)
     log_second = log_first.clone()
     k_at_once = max(1, chunk // len(x))
     for start in range(0, k, k_at_once):
-        log_w = log_importance_weights(model, x, min(k_at_once, k - start)).double()
+        log_w = log_importance_weights(model, x, min(k_at_once, k - start)).to(wide)
         log_first = torch.logaddexp(log_first, log_w.logsumexp(0))
         log_second = torch.logaddexp(log_second, (2 * log_w).logsumexp(0))
     return log_first - math.log(k), log_second - math.log(k)
@@ -91,7 +92,7 @@ def rate_distortion(model: VAE, x: Tensor, *, n_samples: int = 8, seed: int = 0,
     with seeded(seed, x.device):
         # Sem gradiente, score_function é só a média de log p(x|z) em amostras de q, qualquer que seja q.
         terms = [elbo(model, rows, n_samples=n_samples, estimator=score_function) for rows in x.split(rows_at_once)]
-    _, log_likelihoods, kls, _ = (torch.cat(parts).double() for parts in zip(*terms, strict=True))
+    _, log_likelihoods, kls, _ = (torch.cat(parts).cpu().double() for parts in zip(*terms, strict=True))
     return RateDistortion(kls.mean().item(), -log_likelihoods.mean().item())
 
 
