@@ -53,7 +53,7 @@ def log_likelihood(model: VAE, x: Tensor, *, k: int = 1000, chunk: int = 16384) 
 
 
 def _log_moments(model: VAE, x: Tensor, k: int, chunk: int) -> tuple[Tensor, Tensor]:
-    """log da média de w e de w² sobre k amostras, em float64 [B], com no máximo `chunk` decodificações por vez."""
+    """log da média de w e de w² sobre k amostras, em float64 onde há [B]; no máximo `chunk` decodificações por vez."""
     wide = torch.float32 if x.device.type == "mps" else torch.float64  # o mps não tem float64
     log_first = torch.full((len(x),), -math.inf, dtype=wide, device=x.device)
     log_second = log_first.clone()

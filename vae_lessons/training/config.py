@@ -6,7 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
 
-OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
+import torch
+
+OPTIMIZERS = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "rmsprop": torch.optim.RMSprop,
+    "sgd": torch.optim.SGD,
+}
+"""Agem peso a peso, e tudo o que guardam começa em zero."""
+
 BACKENDS = ("auto", "eager", "graph", "compile")
 PRECISIONS = ("float32", "bfloat16")
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from vae_lessons.training.steps import KNOWN_OPTIMIZERS, EagerSteps, Step
+from vae_lessons.training.config import OPTIMIZERS
+from vae_lessons.training.steps import EagerSteps, Step
 
 _STEPS_PER_GRAPH = 16
 _WARMUP_ROUNDS = 3
@@ -140,7 +141,7 @@ class GraphSteps:
 
 def _require_repeatable(optimizer: torch.optim.Optimizer) -> None:
     """Levanta CaptureError se o otimizador contar algo fora da GPU ou não começar com o estado em zero."""
-    if type(optimizer) not in KNOWN_OPTIMIZERS.values() or any(g.get("dampening") for g in optimizer.param_groups):
+    if type(optimizer) not in OPTIMIZERS.values() or any(g.get("dampening") for g in optimizer.param_groups):
         raise CaptureError(f"não se sabe se o otimizador {type(optimizer).__name__}, como foi pedido, cabe num.")
 
 
@@ -150,7 +151,7 @@ def undone(
 ) -> Iterator[None]:
     """Ao sair, os tensores, o otimizador e os geradores estão como antes, nas mesmas posições de memória.
 
-    O estado que o otimizador criou lá dentro vira zero, que é como os de KNOWN_OPTIMIZERS começam. O gerador da CPU é
+    O estado que o otimizador criou lá dentro vira zero, que é como os de OPTIMIZERS começam. O gerador da CPU é
     sempre um dos geradores: um objetivo pode sortear nela e copiar para a GPU.
     """
     tensors, generators = list(tensors), [torch.default_generator, *generators]

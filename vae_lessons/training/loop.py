@@ -21,7 +21,7 @@ from vae_lessons.objectives import ElboTerms, elbo
 from vae_lessons.training.batches import fix_bits, prepare, warn_if_not_a_likelihood
 from vae_lessons.training.checkpoint import Checkpoint, identity_of
 from vae_lessons.training.compilation import compiled
-from vae_lessons.training.config import TrainConfig, beta_at
+from vae_lessons.training.config import OPTIMIZERS, TrainConfig, beta_at
 from vae_lessons.training.devices import choose_backend, seeded, threads_for
 from vae_lessons.training.distributed import Group, join, local_device
 from vae_lessons.training.divergence import all_finite, copy_of_weights, divergence
@@ -30,7 +30,7 @@ from vae_lessons.training.history import History
 from vae_lessons.training.patience import BestWeights
 from vae_lessons.training.precision import float32_outputs, in_bfloat16, require_bfloat16
 from vae_lessons.training.state import TrainingState
-from vae_lessons.training.steps import KNOWN_OPTIMIZERS, EagerSteps, batch_sums, training_step
+from vae_lessons.training.steps import EagerSteps, batch_sums, training_step
 
 Schedules = Mapping[str, Callable[[float], float]]
 
@@ -231,7 +231,7 @@ def make_optimizer(
     parameters: Iterable[Tensor], config: TrainConfig, device: torch.device, *, capturable: bool = False
 ) -> torch.optim.Optimizer:
     """O otimizador de config, fundido onde há; capturable: em CUDA, um que caiba num grafo, com lr no dispositivo."""
-    make = config.optimizer if callable(config.optimizer) else KNOWN_OPTIMIZERS[config.optimizer]
+    make = config.optimizer if callable(config.optimizer) else OPTIMIZERS[config.optimizer]
     accepted = inspect.signature(make).parameters
     options = {"lr": config.lr}
     if "fused" in accepted and accepted["fused"].default is None and device.type in ("cpu", "cuda"):

@@ -13,11 +13,11 @@ from torch.func import functional_call, stack_module_state, vmap
 from vae_lessons.models import VAE
 from vae_lessons.objectives import ElboTerms
 from vae_lessons.training.batches import to_batch
-from vae_lessons.training.config import TrainConfig
+from vae_lessons.training.config import OPTIMIZERS, TrainConfig
 from vae_lessons.training.devices import choose_backend, get_rng_state
 from vae_lessons.training.graphs import CudaRecorder, GraphSteps
 from vae_lessons.training.loop import Schedules, make_optimizer, per_example, step_values
-from vae_lessons.training.steps import KNOWN_OPTIMIZERS, EagerSteps, batch_sums, take_lr
+from vae_lessons.training.steps import EagerSteps, batch_sums, take_lr
 from vae_lessons.training.streams import DrawFromStreams, Streams
 
 
@@ -150,8 +150,8 @@ class _Objective(nn.Module):
 
 def _require_weight_by_weight(optimizer: torch.optim.Optimizer) -> None:
     """Um otimizador que olhasse o tensor inteiro (a norma dele, por exemplo) misturaria as execuções."""
-    if type(optimizer) not in KNOWN_OPTIMIZERS.values():
-        names = ", ".join(known.__name__ for known in KNOWN_OPTIMIZERS.values())
+    if type(optimizer) not in OPTIMIZERS.values():
+        names = ", ".join(known.__name__ for known in OPTIMIZERS.values())
         raise ValueError(
             f"fit_many treina com {names}, que agem peso a peso e por isso não misturam as execuções, mas o otimizador "
             f"é {type(optimizer).__name__}. Use um deles, ou treine um modelo por vez com fit."

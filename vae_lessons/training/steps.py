@@ -10,14 +10,6 @@ from vae_lessons.training.batches import to_batch
 from vae_lessons.training.config import TrainConfig
 from vae_lessons.training.distributed import Group
 
-KNOWN_OPTIMIZERS = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "rmsprop": torch.optim.RMSprop,
-    "sgd": torch.optim.SGD,
-}
-"""Agem peso a peso, e tudo o que guardam começa em zero."""
-
 Step = Callable[[Tensor, dict[str, Tensor]], Tensor]
 """(índices das linhas do lote, valores que mudam a cada passo) → somas no lote. Não espera pelo dispositivo."""
 
