@@ -6,8 +6,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from vae_lessons import idx_files
-from vae_lessons.data import binarize, load
+from vae_lessons.data import binarize, idx_files, load
 
 
 @pytest.fixture(scope="module")

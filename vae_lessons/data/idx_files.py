@@ -19,7 +19,7 @@ import torch
 from platformdirs import user_cache_path
 from torch import Tensor
 
-from vae_lessons.download import download
+from vae_lessons.data.download import download
 
 _VARIABLE = "VAE_LESSONS_DATA"
 _GZIP_MAGIC = b"\x1f\x8b"

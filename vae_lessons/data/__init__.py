@@ -1,0 +1,7 @@
+"""Conjuntos de dados: tensores inteiros na memória, prontos para morar no dispositivo do treino."""
+
+from vae_lessons.data.binarization import binarize
+from vae_lessons.data.catalogue import load
+from vae_lessons.data.dataset import Dataset, as_dataset
+
+__all__ = ["Dataset", "as_dataset", "binarize", "load"]
