@@ -48,8 +48,8 @@ def prepare(data: Dataset | Tensor, model, objective: Objective, config: TrainCo
     if labeled and data.y is None:
         if not labels_are_optional(objective):
             raise ValueError(
-                f"O objetivo pede os rótulos, y, e {data.name!r} não os tem. Passe um Dataset com y=..., um inteiro por "
-                "exemplo."
+                f"O objetivo pede os rótulos, y, e {data.name!r} não os tem. Passe um Dataset com y=..., um inteiro "
+                "por exemplo."
             )
         labeled = False
     if config.binarize == "static" and data.x.dtype == torch.uint8:

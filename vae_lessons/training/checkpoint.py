@@ -31,7 +31,7 @@ _MAY_CHANGE = ("epochs", "checkpoint", "backend", "device")  # não mudam o que 
 
 @dataclass
 class TrainingState:
-    """Tudo o que muda durante um treino: o que se grava para que retomá-lo dê o mesmo, bit a bit, que não ter parado."""
+    """Tudo o que muda durante um treino: gravado, retomá-lo dá o mesmo, bit a bit, que não ter parado."""
 
     run: RunInProgress
     optimizer: torch.optim.Optimizer
@@ -59,7 +59,7 @@ class TrainingState:
 
 class Checkpoint:
     """O arquivo config.checkpoint, de que o treino é dono enquanto dura (`with`). Sem arquivo, nada aqui faz coisa
-    alguma. identity: o que define o treino (ver `identity_of`), nome → texto ou número. Só o primeiro processo grava."""
+    alguma. Só o primeiro processo grava. identity: o que define o treino, nome → texto ou número."""
 
     def __init__(self, config: TrainConfig, identity: dict[str, str | float], state: TrainingState):
         self.path = None if config.checkpoint is None else user_path(config.checkpoint)
@@ -72,7 +72,7 @@ class Checkpoint:
         self._due = -math.inf
 
     def __enter__(self) -> "Checkpoint":
-        """Toma o arquivo. Levanta BlockingIOError se outro treino o estiver usando, e OSError se não se puder gravar."""
+        """Toma o arquivo. Levanta BlockingIOError se outro treino o estiver usando, OSError se não se puder gravar."""
         if self.writes:
             if self.path.is_dir():
                 raise ValueError(f"checkpoint deve ser um arquivo, e {self.path} é uma pasta.")
@@ -133,8 +133,8 @@ class Checkpoint:
         except Timeout:
             self._lock = None
             raise BlockingIOError(
-                f"Outro treino está usando {self.path} neste momento, e um perderia o trabalho do outro. Espere que ele "
-                "termine, interrompa-o, ou escolha outro nome em checkpoint."
+                f"Outro treino está usando {self.path} neste momento, e um perderia o trabalho do outro. Espere que "
+                "ele termine, interrompa-o, ou escolha outro nome em checkpoint."
             ) from None
         except OSError as error:
             self._lock = None

@@ -39,8 +39,8 @@ class TrainConfig:
     patience: para depois de tantas épocas sem melhora da ELBO (ou, se o objetivo não tiver `elbo`, da perda), na
     validação se houver, e devolve os melhores pesos; não conta durante o aquecimento (None: nunca para) ·
     checkpoint: arquivo em que o treino é gravado ao fim das épocas, para que fit(..., resume=True) possa continuá-lo
-    (None: não grava). Um processo morto de repente perde, no pior caso, as épocas do tempo de 20 gravações; interrompido
-    pelo teclado ou por um erro, só a época em curso. O que o objetivo guardar fora do modelo não é gravado.
+    (None: não grava). Um processo morto de repente perde, no pior caso, as épocas do tempo de 20 gravações;
+    interrompido pelo teclado ou por um erro, só a época em curso. O que o objetivo guardar fora do modelo se perde.
     """
 
     epochs: int = 20

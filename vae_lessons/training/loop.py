@@ -53,10 +53,10 @@ def fit(
 ) -> History:
     """Treina `model` no lugar, minimizando a média de `loss` em cada lote, e devolve o History.
 
-    data, validation: um Dataset, ou um tensor [N, D] · objective(model, x, beta=..., [y=...], [agendas]) → NamedTuple de
-    tensores [B]; recebe os rótulos y se os pedir · schedules: nome → função do número de épocas decorridas, que cresce a
-    cada passo a partir de 0.0; "lr" é a taxa de aprendizado, "beta", o peso da KL, e as outras são do objetivo · resume:
-    continua o treino gravado em config.checkpoint, ou começa do zero se o arquivo ainda não existir.
+    data, validation: um Dataset, ou um tensor [N, D] · objective(model, x, beta=..., [y=...], [agendas]) → NamedTuple
+    de tensores [B]; recebe os rótulos y se os pedir · schedules: nome → função do número de épocas decorridas, que
+    cresce a cada passo a partir de 0.0; "lr" é a taxa de aprendizado, "beta", o peso da KL, as outras, do objetivo ·
+    resume: continua o treino gravado em config.checkpoint, ou começa do zero se o arquivo ainda não existir.
     O mesmo modelo inicial, dados e config dão o mesmo resultado na mesma máquina; o gerador global fica como estava.
     Interromper o kernel (■) deixa o modelo com os pesos do momento e o History com as épocas completas.
     Levanta TypeError ou ValueError se algum argumento não servir; OSError se o checkpoint não puder ser gravado ou já
@@ -98,7 +98,7 @@ def train_epochs(
     after_epoch: Callable[[], None] = lambda: None,
     progress: bool,
 ) -> None:
-    """O laço de todo treino: os passos de uma época, a validação, o registro, o checkpoint; até acabar ou ser interrompido.
+    """O laço de todo treino: os passos de uma época, a validação, o registro, o checkpoint; e a interrupção.
 
     trainer: quem dá os passos a todos os `runs` de uma vez (Single ou Stack) · held_out: a validação.
     """

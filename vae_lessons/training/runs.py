@@ -118,8 +118,8 @@ def report_divergence(runs: Sequence[RunInProgress], varying: Iterable[str] = ()
     if len(runs) == 1:
         epochs = len(longest)
         raise TrainingDiverged(
-            f"O treino divergiu {diverged[0].failure}: a perda ou os pesos deixaram de ser finitos. O modelo voltou aos "
-            f"pesos {f'do fim da época {epochs}' if epochs else 'iniciais'}, e as épocas completas estão no atributo "
+            f"O treino divergiu {diverged[0].failure}: a perda ou os pesos deixaram de ser finitos. O modelo voltou "
+            f"aos pesos {f'do fim da época {epochs}' if epochs else 'iniciais'}, as épocas completas estão no atributo "
             f"`history` deste erro. {advice}",
             longest,
         )

@@ -38,8 +38,8 @@ def require_objective(objective: Objective, model, schedules: Iterable[str]) -> 
         signature.bind(model, None, **names)
     except TypeError as error:
         raise TypeError(
-            f"O objetivo é chamado como objective(model, x, {', '.join(f'{name}=...' for name in names)}), e o que veio "
-            f"tem os parâmetros {signature}. Acrescente os que faltam, ou tire a agenda que ele não usa."
+            f"O objetivo é chamado como objective(model, x, {', '.join(f'{name}=...' for name in names)}), e o que "
+            f"veio tem os parâmetros {signature}. Acrescente os que faltam, ou tire a agenda que ele não usa."
         ) from error
 
 
