@@ -15,7 +15,7 @@ from vae_lessons.data import load
 from vae_lessons.models import mlp_vae
 from vae_lessons.objectives import elbo
 from vae_lessons.training import TrainConfig, compilation, fit, graphs, loop, precision
-from vae_lessons.training.devices import choose_backend
+from vae_lessons.training.config import choose_backend
 from vae_lessons.training.graphs import CaptureError, undone
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="Esta máquina não tem GPU com CUDA.")

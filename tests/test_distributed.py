@@ -12,7 +12,7 @@ import torch
 
 from vae_lessons.training import TrainConfig, distributed, fit
 from vae_lessons.training.checkpoint import _read
-from vae_lessons.training.devices import choose_backend
+from vae_lessons.training.config import choose_backend
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}

@@ -1,8 +1,27 @@
 """Pacote de apoio das lições sobre autocodificadores variacionais (VAEs).
 
-Cada arquivo trata de uma ideia, e as dependências só apontam para baixo:
-explore → plotting, evaluation → training → objectives → estimators → models → distributions.
-À parte: data (e, para os conjuntos que vivem em arquivos, idx_files e download), diagrams, exercises e installation.
+Cada arquivo trata de uma ideia, e só importa os que estão abaixo dele nesta lista:
+
+    authoring, benchmark, reproduce     programas
+    explore                             os exploradores
+    exercises                           a correção dos exercícios
+    installation                        o que há nesta máquina
+    training                            o núcleo de treino
+    plotting, diagrams                  figuras
+    evaluation, disentanglement         medidas
+    objectives                          a ELBO e seus parentes
+    estimators                          estimadores do gradiente
+    suitability                         estes dados servem a este modelo?
+    models                              codificadores, decodificadores e o VAE
+    distributions                       distribuições
+    data                                conjuntos de dados
+    style                               cores, números e textos das figuras
+    devices, randomness                 onde as contas são feitas, e as sementes
+    processors                          os núcleos da CPU
 """
 
+from vae_lessons import processors
+
 __version__ = "0.1.0"
+
+processors.sleep_while_waiting()  # antes que alguém carregue o torch

@@ -25,12 +25,13 @@ from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
 from vae_lessons.data import Dataset, binarize, load
+from vae_lessons.devices import choose_device, threads_for
 from vae_lessons.evaluation import rate_distortion
 from vae_lessons.idx_files import is_local
 from vae_lessons.models import VAE, evaluating, mlp_vae
 from vae_lessons.objectives import elbo
-from vae_lessons.training import TrainConfig, choose_device, fit, fit_many
-from vae_lessons.training.devices import seeded, threads_for
+from vae_lessons.randomness import seeded
+from vae_lessons.training import TrainConfig, fit, fit_many
 from vae_lessons.training.precision import has_bfloat16
 
 _BATCH, _LR, _HIDDEN, _LATENT = 128, 1e-3, (400,), 20

@@ -11,6 +11,7 @@ from vae_lessons.distributions import Categorical, kl_divergence
 from vae_lessons.estimators import score_function
 from vae_lessons.models import VAE
 from vae_lessons.objectives import elbo, log_importance_weights
+from vae_lessons.randomness import seeded
 
 
 class LogLikelihood(NamedTuple):
@@ -84,8 +85,6 @@ def rate_distortion(model: VAE, x: Tensor, *, n_samples: int = 8, seed: int = 0,
     para latentes normais e categóricos.
     Levanta ValueError se n_samples < 1, chunk < 1 ou x não for [B, D].
     """
-    from vae_lessons.training.devices import seeded
-
     _require_examples(x)
     _require_chunk(chunk)
     rows_at_once = max(1, chunk // max(1, n_samples))

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from packaging.requirements import Requirement
 
-from vae_lessons.training import choose_device
+from vae_lessons.devices import choose_device
 
 _PACKAGE = "vae-lessons"
 

@@ -18,13 +18,14 @@ import torch
 from torch import Tensor
 
 from vae_lessons.data import binarize, load
+from vae_lessons.devices import choose_device
 from vae_lessons.distributions import kl_divergence
 from vae_lessons.estimators import gumbel_softmax
 from vae_lessons.evaluation import log_likelihood, rate_distortion
 from vae_lessons.models import VAE, categorical_vae, evaluating, mlp_vae
 from vae_lessons.objectives import ElboTerms, elbo, log_importance_weights
-from vae_lessons.training import TrainConfig, choose_device, fit
-from vae_lessons.training.devices import seeded
+from vae_lessons.randomness import seeded
+from vae_lessons.training import TrainConfig, fit
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """O núcleo de treino: `fit` treina um modelo, `fit_many` uma varredura; `TrainConfig` diz como; `History` registra."""
 
+from vae_lessons.devices import choose_device
 from vae_lessons.training.config import TrainConfig, beta_at
-from vae_lessons.training.devices import choose_device
 from vae_lessons.training.divergence import TrainingDiverged
 from vae_lessons.training.history import History
 from vae_lessons.training.loop import fit

@@ -94,6 +94,22 @@ def beta_at(step: int, steps_per_epoch: int, config: TrainConfig) -> float:
     return config.beta * min(1.0, step / warmup_steps) if warmup_steps else config.beta
 
 
+def choose_backend(name: str, device: torch.device, *, n_processes: int = 1) -> str:
+    """ "auto" é "graph" num processo só em CUDA e "eager" no resto. Levanta ValueError se o grafo pedido não couber."""
+    if name == "auto":
+        return "graph" if device.type == "cuda" and n_processes == 1 else "eager"
+    if name == "graph" and n_processes > 1:
+        raise ValueError(
+            f"backend='graph' treina num processo só, e são {n_processes}. Use backend='auto', ou não use torchrun."
+        )
+    if name == "graph" and device.type != "cuda":
+        raise ValueError(
+            f"backend='graph' grava grafos CUDA, e o treino seria em {device.type!r}. Use backend='auto', ou um device "
+            "CUDA se houver."
+        )
+    return name
+
+
 def _require_integer(name: str, value, *, at_least: int) -> None:
     if not isinstance(value, Integral) or isinstance(value, bool) or value < at_least:
         raise ValueError(f"{name} deve ser um inteiro maior ou igual a {at_least}, mas veio {value!r}.")

@@ -14,7 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from vae_lessons.training.devices import choose_device
+from vae_lessons.devices import choose_device
 
 _TIMEOUT = timedelta(minutes=10)
 _LAUNCHED = {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}

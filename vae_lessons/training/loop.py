@@ -16,13 +16,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from vae_lessons.data import Dataset
+from vae_lessons.devices import threads_for
 from vae_lessons.models import VAE, evaluating, mode
 from vae_lessons.objectives import ElboTerms, elbo
+from vae_lessons.randomness import seeded
 from vae_lessons.training.batches import fix_bits, prepare, warn_if_not_a_likelihood
 from vae_lessons.training.checkpoint import Checkpoint, identity_of
 from vae_lessons.training.compilation import compiled
-from vae_lessons.training.config import OPTIMIZERS, TrainConfig, beta_at
-from vae_lessons.training.devices import choose_backend, seeded, threads_for
+from vae_lessons.training.config import OPTIMIZERS, TrainConfig, beta_at, choose_backend
 from vae_lessons.training.distributed import Group, join, local_device
 from vae_lessons.training.divergence import all_finite, copy_of_weights, divergence
 from vae_lessons.training.graphs import CudaRecorder, GraphSteps

@@ -18,11 +18,12 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from vae_lessons.data import Dataset
+from vae_lessons.devices import choose_device, threads_for
 from vae_lessons.models import VAE, mode
 from vae_lessons.objectives import ElboTerms, elbo
+from vae_lessons.randomness import seeded
 from vae_lessons.training.batches import fix_bits, prepare, warn_if_not_a_likelihood
 from vae_lessons.training.config import TrainConfig
-from vae_lessons.training.devices import choose_device, seeded, threads_for
 from vae_lessons.training.divergence import TrainingDiverged, copy_of_weights
 from vae_lessons.training.history import History
 from vae_lessons.training.loop import Schedules, require_schedules, scheduled_values, validate

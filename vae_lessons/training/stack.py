@@ -12,9 +12,9 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from vae_lessons.models import VAE
 from vae_lessons.objectives import ElboTerms
+from vae_lessons.randomness import get_rng_state
 from vae_lessons.training.batches import to_batch
-from vae_lessons.training.config import OPTIMIZERS, TrainConfig
-from vae_lessons.training.devices import choose_backend, get_rng_state
+from vae_lessons.training.config import OPTIMIZERS, TrainConfig, choose_backend
 from vae_lessons.training.graphs import CudaRecorder, GraphSteps
 from vae_lessons.training.loop import Schedules, make_optimizer, per_example, step_values
 from vae_lessons.training.steps import EagerSteps, batch_sums, take_lr

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import nn
 
-from vae_lessons.training.devices import get_rng_state, set_rng_state
+from vae_lessons.randomness import get_rng_state, set_rng_state
 from vae_lessons.training.distributed import Group
 from vae_lessons.training.history import History
 from vae_lessons.training.patience import BestWeights
