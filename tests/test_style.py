@@ -111,6 +111,15 @@ def test_every_axis_nobody_formatted_gets_commas_color_bars_too():
     plt.close(fig)
 
 
+def test_large_and_small_numbers_are_written_in_full():
+    fig = Figure()
+    ax = fig.subplots()
+    ax.plot([0, 5e6], [0, 2e-7])
+    decimal_commas(fig)
+    assert "4000000" in ticks(ax)
+    assert "0,0000002" in [label.rstrip("0") for label in ticks(ax)]
+
+
 def test_labels_given_by_hand_and_logarithmic_axes_stay():
     fig = Figure()
     left, right = fig.subplots(1, 2)

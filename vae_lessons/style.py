@@ -17,7 +17,7 @@ from matplotlib.ticker import ScalarFormatter
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#00795A"
 PINK, YELLOW, SKY = "#CC79A7", "#E69F00", "#56B4E9"
 BROWN, RED = "#8F5500", "#A8320B"  # escuras: para letras e setas
-BLACK, WHITE, INK = "#000000", "#FFFFFF", "#1f2430"
+BLACK, WHITE, INK = "#000000", "#ffffff", "#1f2430"
 
 # Do cinza mais escuro ao mais claro: letras secundárias e eixos; marcas de fundo; grades e regiões.
 GREY, SILVER, MIST = "#6b6b6b", "#b5b5b5", "#e6e6e6"
@@ -135,13 +135,14 @@ def latent_name(dim: int) -> str:
 
 
 class _CommaFormatter(ScalarFormatter):
-    """O formato usual do matplotlib, com vírgula decimal: todas as marcas do eixo com as mesmas casas."""
+    """O formato usual do matplotlib, com vírgula decimal: as marcas do eixo por extenso e com as mesmas casas."""
 
     def __init__(self):
-        super().__init__(useOffset=False, useMathText=True)
+        super().__init__(useOffset=False, useMathText=False)  # em modo matemático, a vírgula ganharia um espaço
+        self.set_scientific(False)
 
     def __call__(self, x, pos=None) -> str:
-        return super().__call__(x, pos).replace(".", ",")
+        return super().__call__(x, pos).replace("-", "−").replace(".", ",")
 
 
 def decimal_commas(fig: Figure) -> None:
