@@ -83,7 +83,7 @@ def test_with_noise_the_elbo_is_that_of_one_process_within_the_spread_of_the_dra
 def test_dropout_normalization_and_patience_do_not_set_the_processes_apart(results):
     first, second = results(scenarios.stateful)
     assert_agree(first, second)
-    assert len(first["history"]["elbo"]) == first["history"]["best_epoch"] + 2 < 60
+    assert len(first["history"]["seconds"]) == first["history"]["best_epoch"] + 2 < 60
 
 
 def test_each_process_draws_its_own_noise(results):
@@ -146,7 +146,7 @@ def test_when_one_stops_the_other_does_too_and_the_complete_epochs_are_in_the_fi
     first, second = results(scenario)
     assert second == error
     assert first.startswith("RuntimeError: ")
-    assert len(_read(folder / file)["state"]["history"]["elbo"]) == 2
+    assert len(_read(folder / file)["state"]["history"]["seconds"]) == 2
 
 
 def test_one_that_stalls_is_not_waited_for_forever(results):

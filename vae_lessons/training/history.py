@@ -25,15 +25,12 @@ class History:
         self.interrupted = interrupted
         self.diverged = diverged
         self.best_epoch = best_epoch
-        self._series = {name: list(values) for name, values in series.items()}
+        vars(self).update({name: list(values) for name, values in series.items()})
 
     def __getattr__(self, name: str) -> list[float]:
-        series = vars(self).get("_series", {})
-        if name in series:
-            return series[name]
-        if not name.startswith("_") and (not series or name.removeprefix("val_") in series):
+        if not name.startswith("_") and (not self.series or name.removeprefix("val_") in self.series):
             return []  # nenhuma época ainda, ou nenhuma validação
-        raise AttributeError(f"Este History não tem {name!r}. O que ele registra: {', '.join(series)}, seconds.")
+        raise AttributeError(f"Este History não tem {name!r}. O que ele registra: {', '.join(self.series)}, seconds.")
 
     def __len__(self) -> int:
         return len(self.seconds)
@@ -43,31 +40,28 @@ class History:
 
     __hash__ = None
 
-    def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *self._series]
-
     def __repr__(self) -> str:
         if not self.seconds:
             return "History(nenhuma época completa)"
         state = ", interrompido" * self.interrupted + ", divergiu" * self.diverged
-        name, values = next(iter(self._series.items()))
+        name, values = next(iter(self.series.items()))
         label, unit = ("ELBO", " nats") if name == "elbo" else (name, "")
         return f"History({len(self)} épocas, {label} {values[0]:.2f} → {values[-1]:.2f}{unit}{state})"
 
     @property
     def series(self) -> dict[str, list[float]]:
         """Tudo o que foi medido, na ordem em que o objetivo o devolve, nome → um número por época."""
-        return self._series
+        return {name: values for name, values in vars(self).items() if isinstance(values, list) and name != "seconds"}
 
     def append(self, record: dict[str, float], seconds: float) -> None:
         for name, value in record.items():
-            self._series.setdefault(name, []).append(value)
+            vars(self).setdefault(name, []).append(value)
         self.seconds.append(seconds)  # por último: marca a época como completa
 
     def keep(self, n_epochs: int) -> None:
         """Deixa só as primeiras épocas, e delas só as completas."""
         del self.seconds[n_epochs:]
-        for values in self._series.values():
+        for values in self.series.values():
             del values[len(self.seconds) :]
 
     def plot(self, **kwargs):
@@ -78,13 +72,13 @@ class History:
         """Uma linha por época, contada a partir de 1, e uma coluna por série."""
         import pandas as pd  # demora meio segundo: só quem pede a tabela espera
 
-        columns = {**self._series, "seconds": self.seconds}
+        columns = {**self.series, "seconds": self.seconds}
         return pd.DataFrame(columns, index=pd.RangeIndex(1, len(self) + 1, name="epoch"))
 
     def to_dict(self) -> dict:
         """Listas, números e textos, de que `History(**conteúdo)` é o inverso."""
         flags = {name: getattr(self, name) for name in _FLAGS}
-        return {**{name: list(values) for name, values in self._series.items()}, "seconds": list(self.seconds), **flags}
+        return {**{name: list(values) for name, values in self.series.items()}, "seconds": list(self.seconds), **flags}
 
     def save(self, path: str | os.PathLike) -> None:
         """Grava em JSON, por inteiro ou nada."""

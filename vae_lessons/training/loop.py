@@ -192,7 +192,8 @@ def _summary(runs: Sequence[RunInProgress]) -> str:
     unit = " nats" if "elbo" in names else ""
     if len(runs) == 1:
         shown = [f"{_LABELS.get(name, name)} {last[0][name]:.2f}" for name in names]
-        return " · ".join(shown) + unit + validated
+        text = "{} = {} − {}".format(*shown) if tuple(names) == tuple(_LABELS) else " · ".join(shown)
+        return text + unit + validated
     values = [means[names[0]] for means in last]
     return f"{_LABELS.get(names[0], names[0])} de {min(values):.2f} a {max(values):.2f}{unit}{validated}"
 

@@ -49,7 +49,7 @@ class Stack:
         self.objective = _Objective(copy.deepcopy(models[0]), objective)
         self.names: tuple[str, ...] = ()
         batch = None if self.streams.shared else 0
-        scheduled = dict.fromkeys(name for name in schedules if name != "lr") | {"beta": 0}
+        scheduled = {"beta": 0} | dict.fromkeys(name for name in schedules if name not in ("lr", "beta"))
         labels = {"y": batch} if examples.labeled else {}
         in_dims = (0, 0, 0, batch, labels, scheduled)
         self.losses = vmap(self._loss, in_dims=in_dims, randomness="same")
