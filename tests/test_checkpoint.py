@@ -125,7 +125,7 @@ def test_killed_thirty_times_a_training_ends_bit_equal_to_an_uninterrupted_one(t
     assert report["writing"] >= KILLS // 3
     assert len(set(report["resumed_at"])) > 3  # em muitas alturas do treino, não só no começo
     whole = without_seconds(saved(tmp_path / "inteiro.pt"))
-    assert len(whole["state"]["history"]["seconds"]) == 30
+    assert len(whole["state"]["history"]["elbo"]) == 30
     for number in range(1, report["trainings"] + 1):
         assert_identical(without_seconds(saved(tmp_path / f"{number}.pt")), whole)
 
@@ -293,7 +293,7 @@ def test_the_file_is_replaced_at_once_and_only_when_whole(digits, path, monkeypa
     monkeypatch.setattr(os, "fsync", fsync)
     quick_fit(small_vae(), digits, epochs=3, checkpoint=path)
     assert events == ["fsync", "replace"] * 4  # os pesos iniciais e três épocas
-    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    assert {file.name for file in path.parent.iterdir()} == {path.name, f".{path.name}.lock"}
 
 
 def test_recording_takes_a_small_part_of_the_time(digits, path, monkeypatch):
@@ -536,3 +536,47 @@ def test_another_schedule_is_refused(digits, path):
     quick_fit(small_vae(), digits, epochs=1, schedules={"temperature": lambda epochs: 1.0}, **options)
     with pytest.raises(ValueError, match=r"agenda 'temperature' no começo: 1.0 no arquivo, 2.0 agora"):
         quick_fit(small_vae(), digits, resume=True, schedules={"temperature": lambda epochs: 2.0}, **options)
+
+
+# O dono do arquivo
+
+
+def test_two_trainings_never_share_a_file(digits, path):
+    """O segundo é recusado enquanto o primeiro treina, sem tocar no arquivo; depois que o primeiro acaba, continua-o."""
+    refused = []
+
+    def objective(model, x, *, beta):
+        if not refused:
+            with pytest.raises(BlockingIOError, match=r"Outro treino está usando .*treino\.pt.*outro nome") as caught:
+                quick_fit(small_vae(1), digits, checkpoint=path, resume=True)
+            refused.append(caught)
+        return elbo(model, x, beta=beta)
+
+    quick_fit(small_vae(), digits, objective=objective, checkpoint=path, epochs=2)
+    assert refused
+    assert len(saved(path)["state"]["history"]["seconds"]) == 2
+
+
+def test_the_file_is_given_back_even_when_the_training_fails(digits, path):
+    with pytest.raises(ZeroDivisionError):
+        quick_fit(small_vae(), digits, checkpoint=path, objective=interrupted(1, ZeroDivisionError))
+    quick_fit(small_vae(), digits, checkpoint=path, objective=interrupted(99), resume=True, epochs=1)
+
+
+def test_leftovers_of_a_killed_process_are_swept_away(digits, path):
+    leftover = path.parent / f".{path.name}.abcd1234.partial"
+    other = path.parent / ".outro.pt.abcd1234.partial"
+    for file in (leftover, other):
+        file.write_bytes(b"metade")
+    quick_fit(small_vae(), digits, checkpoint=path)
+    assert not leftover.exists()
+    assert other.exists()
+
+
+def test_a_tilde_is_the_home_folder(digits, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    quick_fit(small_vae(), digits, checkpoint="~/v.pt")
+    assert (tmp_path / "v.pt").is_file()
+    assert not (tmp_path / "~").exists()
