@@ -542,7 +542,7 @@ def test_another_schedule_is_refused(digits, path):
 
 
 def test_two_trainings_never_share_a_file(digits, path):
-    """O segundo é recusado enquanto o primeiro treina, sem tocar no arquivo; depois que o primeiro acaba, continua-o."""
+    """O segundo é recusado enquanto o primeiro treina, sem tocar no arquivo."""
     refused = []
 
     def objective(model, x, *, beta):

@@ -287,7 +287,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(str(error)) from error
     if options.json:
         content = {"machine": vars(machine), "torch": torch.__version__, "rows": [row._asdict() for row in rows]}
-        print(json.dumps(content, ensure_ascii=False, indent=1))
+        print(json.dumps(content, indent=1))
     else:
         print(table(machine, rows))
 

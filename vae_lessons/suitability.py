@@ -48,8 +48,8 @@ def _require_full_scale(data: Dataset) -> None:
     least, most = (int(value) for value in data.x.aminmax())
     if 0 < most < _DARKEST_BRIGHTEST:
         raise ValueError(
-            f"Os {data.columns} de {data.name!r} são uint8 e vão de {least} a {most}; o esperado é de 0 a 255, e assim "
-            "o modelo veria imagens quase pretas. Ponha-os na escala: por exemplo, "
+            f"{data.name!r} tem {data.columns} uint8 que vão de {least} a {most}; o esperado é de 0 a 255, e assim o "
+            "modelo veria imagens quase pretas. Ponha tudo na escala: por exemplo, "
             f"(x.float() * (255 / {most})).round().to(torch.uint8). Se são contagens, converta com x.float()."
         )
 
@@ -63,8 +63,8 @@ def _require_support(data: Dataset, likelihood) -> None:
         )
     if likelihood in _UNIT_INTERVAL and not (least >= 0 and most <= 1):
         raise ValueError(
-            f"likelihood={likelihood!r} é para números entre 0 e 1, mas os {data.columns} de {data.name!r} vão de "
-            f"{least:.3g} a {most:.3g}. Se são tons de cinza de 0 a 255, divida por 255 ou converta para uint8; senão, "
+            f"likelihood={likelihood!r} é para números entre 0 e 1, mas os de {data.name!r} vão de {least:.3g} a "
+            f"{most:.3g}. Se são tons de cinza de 0 a 255, divida por 255 ou converta para uint8; senão, "
             "use outra verossimilhança, como 'gaussian'."
         )
 

@@ -151,7 +151,8 @@ def training(model: nn.Module, config: TrainConfig, device: torch.device, *, see
     if bfloat16:
         require_bfloat16(device)
     with (
-        torch.enable_grad(),  # mesmo dentro de um torch.no_grad() de quem chama
+        torch.inference_mode(False),  # mesmo dentro de um torch.no_grad() de quem chama
+        torch.enable_grad(),
         mode(model, training=True),
         seeded(seed, device),
         threads_for(model, config.batch_size, device),
