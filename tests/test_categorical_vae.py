@@ -347,7 +347,7 @@ def test_the_model_refuses_what_the_vae_refuses():
         categorical_vae(D, N, K, likelihood="poisson")
     with pytest.raises(TypeError, match="binarize"):
         categorical_vae(D, N, K).encode(torch.zeros(2, D, dtype=torch.uint8))
-    with pytest.raises(ValueError, match=r"última dimensão de tamanho 6 \(D, pixels\)"):
+    with pytest.raises(ValueError, match=r"última dimensão de tamanho 6 \(D, colunas\)"):
         categorical_vae(D, N, K).encode(torch.rand(2, D + 1))
 
 

@@ -221,7 +221,7 @@ def test_other_bad_arguments_are_refused(options, message):
 
 
 def test_images_that_are_not_rows_are_refused():
-    with pytest.raises(ValueError, match=r"codificador espera .* tamanho 72 \(D, pixels\).*\(5, 9, 8\)"):
+    with pytest.raises(ValueError, match=r"codificador espera .* tamanho 72 \(D, colunas\).*\(5, 9, 8\)"):
         small((9, 8)).encode(torch.rand(5, 9, 8))
     with pytest.raises(ValueError, match=r"decodificador espera .* tamanho 3 \(Z, latentes\)"):
         small((9, 8)).decode(torch.zeros(5, 2))

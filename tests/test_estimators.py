@@ -466,10 +466,17 @@ def test_a_distribution_without_rsample_is_refused():
         pathwise(lambda z: z.sum(-1), Bernoulli(torch.zeros(4, 3)))
 
 
-@pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_a_distribution_that_is_not_a_tuple_of_parameters_is_refused(estimator):
+@pytest.mark.parametrize("q", [None, "normal", torch.zeros(4, 1)], ids=str)
+def test_what_is_not_a_distribution_is_refused(q):
+    with pytest.raises(TypeError, match="não tem `rsample`"):
+        pathwise(lambda z: z.sum(-1), q)
+    with pytest.raises(TypeError, match=r"q deve ser uma distribuição, com log_prob e sample ou rsample"):
+        score_function(lambda z: z.sum(-1), q)
+
+
+def test_moments_are_for_a_tuple_of_parameters():
     with pytest.raises(TypeError, match=r"q deve ser uma NamedTuple de parâmetros, como Normal\(mean, log_var\)"):
-        estimator(lambda z: z.sum(-1), td.Normal(torch.zeros(4, 1), 1.0))
+        gradient_moments(pathwise, lambda z: z.sum(-1), td.Normal(torch.zeros(4, 1), 1.0), repeats=2)
 
 
 @pytest.mark.parametrize("f", [lambda z: z, lambda z: z.sum(), lambda z: z.mean(1), lambda z: 3.0])

@@ -176,7 +176,7 @@ def test_result_unpacks_and_prints_with_its_error(linear_gaussian):
         (torch.zeros(2, 6), {"chunk": 0}, "chunk deve ser ao menos 1"),
         (torch.zeros(6), {}, r"\[B, D\]"),
         (torch.zeros(0, 6), {}, "ao menos um exemplo"),
-        (torch.zeros(2, 5), {}, "D, pixels"),
+        (torch.zeros(2, 5), {}, "D, colunas"),
     ],
 )
 def test_log_likelihood_refuses_bad_input(x, options, message):
@@ -318,7 +318,7 @@ def test_kl_per_dimension_sums_to_the_rate(one_latent_bernoulli, small_categoric
         (torch.zeros(2, 6), {"chunk": 0}, "chunk deve ser ao menos 1"),
         (torch.zeros(6), {}, r"\[B, D\]"),
         (torch.zeros(0, 6), {}, "ao menos um exemplo"),
-        (torch.zeros(2, 5), {}, "D, pixels"),
+        (torch.zeros(2, 5), {}, "D, colunas"),
     ],
 )
 def test_rate_refuses_bad_input(function, x, options, message):

@@ -261,7 +261,7 @@ def test_uint8_is_refused_with_the_name_of_the_missing_step():
 
 
 def test_wrong_number_of_pixels_is_refused():
-    with pytest.raises(ValueError, match=r"codificador espera .* tamanho 12 \(D, pixels\).*\(5, 64\)"):
+    with pytest.raises(ValueError, match=r"codificador espera .* tamanho 12 \(D, colunas\).*\(5, 64\)"):
         mlp_vae(D, Z, (8,)).encode(torch.rand(B, 64))
 
 
@@ -279,7 +279,7 @@ def test_encoder_of_the_wrong_width_is_refused(outputs):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"latent_dim": 0}, "inteiro positivo, mas veio 0"),
+        ({"latent_dim": 0}, "latent_dim deve ser ao menos 1.* mas veio 0"),
         ({"latent_dim": Z, "likelihood": "poisson"}, "'poisson'.*'bernoulli', 'gaussian', 'continuous_bernoulli'"),
     ],
 )

@@ -560,5 +560,5 @@ def test_check_catches_the_bug(inject, check, monkeypatch, linear_gaussian, one_
 @pytest.mark.parametrize("width", [1, 3])
 def test_decoder_of_the_wrong_width_is_refused_instead_of_broadcast(width):
     model = VAE(nn.Linear(4, 2), nn.Linear(1, width), latent_dim=1)
-    with pytest.raises(ValueError, match=rf"devolve {width} pixels por imagem, e as imagens têm 4"):
+    with pytest.raises(ValueError, match=rf"devolve {width} colunas por exemplo, e os exemplos têm 4"):
         elbo(model, torch.rand(2, 4))

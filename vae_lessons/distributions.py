@@ -2,14 +2,24 @@
 
 Sem validação (que obrigaria a GPU a parar e responder) e sem reduções: `log_prob` e `kl_divergence` devolvem um
 valor por dimensão, em nats. Somar sobre as dimensões é tarefa de quem chama.
+As de torch.distributions, e outras escritas por quem usa o pacote, servem onde estas servem: basta que tenham
+`log_prob` e `rsample` ou `sample`.
 """
 
+import contextlib
+import inspect
 import math
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
+from torch import distributions as td
 from torch.nn import functional as F
+
+from vae_lessons.randomness import seeded
+
+Distribution = TypeVar("Distribution")
 
 _LOG_2PI = math.log(2 * math.pi)
 
@@ -46,8 +56,13 @@ class Bernoulli(NamedTuple):
         return torch.sigmoid(self.logits)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """value · log p + (1 − value) · log(1 − p), por dimensão; só é log-probabilidade para value em {0, 1}."""
-        return value * self.logits - F.softplus(self.logits)
+        """value · log p + (1 − value) · log(1 − p), por dimensão; só é log-probabilidade para value em {0, 1}.
+
+        Com logits infinitos, o valor certo tem log-probabilidade 0 e o impossível, −∞: 0 · log 0 = 0.
+        """
+        largest = torch.finfo(self.logits.dtype).max
+        logits = self.logits.clamp(-largest, largest)  # ∞ − ∞ e 0 · ∞ seriam NaN
+        return F.threshold(value * logits - F.softplus(logits), -largest / 2, -math.inf)
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """Uma amostra de zeros e uns [..., D], sem gradiente."""
@@ -65,18 +80,21 @@ class ContinuousBernoulli(NamedTuple):
     @property
     def mean(self) -> Tensor:
         """E[x] = λ / tanh(logits / 2) − 1 / logits, que não é λ."""
-        safe, near_zero = self._away_from_zero()
-        series = 0.5 + self.logits / 12 - self.logits.pow(3) / 720
+        safe, small, near_zero = self._away_from_zero()
+        series = 0.5 + small / 12 - small.pow(3) / 720
         return torch.where(near_zero, series, torch.sigmoid(safe) / torch.tanh(0.5 * safe) - 1 / safe)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Log-densidade por dimensão. Em tons de cinza é uma verossimilhança de fato; a BCE não é."""
-        return value * self.logits - F.softplus(self.logits) + self.log_normalizer()
+        """Log-densidade por dimensão. Em tons de cinza é uma verossimilhança de fato; a BCE não é.
+
+        Logits infinitos, em que a densidade seria a de um ponto, valem como o maior número finito.
+        """
+        return Bernoulli(self.logits).log_prob(value) + self.log_normalizer()
 
     def log_normalizer(self) -> Tensor:
         """log C(λ), com a série de Taylor perto de λ = ½, onde a fórmula vira 0/0."""
-        safe, near_zero = self._away_from_zero()
-        series = math.log(2) + self.logits.square() / 12 - self.logits.pow(4) * (7 / 1440)
+        safe, small, near_zero = self._away_from_zero()
+        series = math.log(2) + small.square() / 12 - small.pow(4) * (7 / 1440)
         return torch.where(near_zero, series, torch.log(safe / torch.tanh(0.5 * safe)))
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
@@ -87,10 +105,13 @@ class ContinuousBernoulli(NamedTuple):
         below_half = torch.log1p(noise * torch.expm1(-size)) / -size
         return torch.where(logits > 0, 1 - below_half, below_half).clamp(0, 1)
 
-    def _away_from_zero(self) -> tuple[Tensor, Tensor]:
-        """Logits com 1 no lugar dos que estão perto de zero, para que nem o valor nem o gradiente virem NaN."""
+    def _away_from_zero(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Os logits finitos, com 1 no lugar dos que estão perto de zero, e só esses, com 0 no lugar dos outros: assim
+        nem o valor nem o gradiente viram NaN na fórmula que não vale."""
         near_zero = self.logits.abs() < 0.1
-        return torch.where(near_zero, torch.ones_like(self.logits), self.logits), near_zero
+        largest = torch.finfo(self.logits.dtype).max
+        safe = self.logits.clamp(-largest, largest).masked_fill(near_zero, 1.0)
+        return safe, self.logits.masked_fill(~near_zero, 0.0), near_zero
 
 
 class Categorical(NamedTuple):
@@ -108,8 +129,12 @@ class Categorical(NamedTuple):
         return torch.softmax(self.logits, -1)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """log π da classe que `value`, one-hot [..., N, K], indica: um valor por categórica, [..., N]."""
-        return (value * torch.log_softmax(self.logits, -1)).sum(-1)
+        """log π da classe que `value`, one-hot [..., N, K], indica: um valor por categórica, [..., N].
+
+        Uma classe impossível (logit −∞) não conta se não for a indicada, porque 0 · log 0 = 0; se for, dá −∞.
+        """
+        log_p = torch.log_softmax(self.logits, -1)
+        return (value * log_p.masked_fill((log_p == -math.inf) & (value == 0), 0.0)).sum(-1)
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """Uma amostra one-hot [..., N, K], sem gradiente, por Gumbel-max: argmax_k (log π_k + g_k) ~ π."""
@@ -125,8 +150,10 @@ class Categorical(NamedTuple):
         """
         require_temperature(temperature)
         scores = self.logits + (self.gumbel_noise() if noise is None else noise)
+        impossible = self.logits == -math.inf
         # Com o maior em zero, dividir por τ não transborda, por menor que ele seja.
-        y = torch.softmax((scores - scores.amax(-1, keepdim=True).detach()) / temperature, -1)
+        below_best = (scores - scores.amax(-1, keepdim=True).detach()).masked_fill(impossible, 0.0)
+        y = torch.softmax((below_best / temperature).masked_fill(impossible, -math.inf), -1)
         return straight_through_of(one_hot_argmax(scores), y) if hard else y
 
     def gumbel_noise(self, generator: torch.Generator | None = None) -> Tensor:
@@ -165,20 +192,129 @@ def require_temperature(temperature: float | Tensor) -> None:
         )
 
 
-def kl_divergence(q: Normal | Categorical, p: Normal | Categorical) -> Tensor:
+def kl_divergence(q, p) -> Tensor:
     """KL(q ‖ p) por dimensão latente, em nats: [..., Z] para normais, [..., N] para categóricas.
 
     Duas normais: ½ (log σ_p² − log σ_q² + (σ_q² + (μ_q − μ_p)²) / σ_p² − 1) (Kingma e Welling, 2014, apêndice B,
     para p = N(0, I)). Duas categóricas: Σ_k q_k (log q_k − log p_k), que é log K menos a entropia de q se p for
-    uniforme. Levanta TypeError para um par sem fórmula fechada conhecida aqui.
+    uniforme; uma classe com q_k = 0 não conta, e uma com p_k = 0 < q_k dá ∞. Normal, Independent de Normal e
+    OneHotCategorical de torch.distributions contam como as daqui.
+    Levanta TypeError para um par sem fórmula fechada conhecida aqui.
     """
-    if isinstance(q, Normal) and isinstance(p, Normal):
-        difference = q.log_var - p.log_var
-        return 0.5 * (torch.expm1(difference) - difference + (q.mean - p.mean).square() * torch.exp(-p.log_var))
-    if isinstance(q, Categorical) and isinstance(p, Categorical):
-        log_q, log_p = torch.log_softmax(q.logits, -1), torch.log_softmax(p.logits, -1)
-        return (log_q.exp() * (log_q - log_p)).sum(-1)
+    ours_q, ours_p = _as_ours(q), _as_ours(p)
+    if isinstance(ours_q, Normal) and isinstance(ours_p, Normal):
+        difference = ours_q.log_var - ours_p.log_var
+        distance = (ours_q.mean - ours_p.mean).square() * torch.exp(-ours_p.log_var)
+        return 0.5 * (torch.expm1(difference) - difference + distance)
+    if isinstance(ours_q, Categorical) and isinstance(ours_p, Categorical):
+        log_q, log_p = torch.log_softmax(ours_q.logits, -1), torch.log_softmax(ours_p.logits, -1)
+        probabilities = log_q.exp()
+        return (probabilities * (log_q - log_p).masked_fill(probabilities == 0, 0.0)).sum(-1)
     raise TypeError(
         f"Não há KL em forma fechada de {type(q).__name__} para {type(p).__name__}; há para os pares Normal, Normal e "
         "Categorical, Categorical."
     )
+
+
+def has_closed_form_kl(q, p) -> bool:
+    """Se kl_divergence(q, p) existe."""
+    ours_q, ours_p = _as_ours(q), _as_ours(p)
+    return any(isinstance(ours_q, family) and isinstance(ours_p, family) for family in (Normal, Categorical))
+
+
+def _as_ours(distribution):
+    """A mesma distribuição, com as classes deste módulo, se for uma das de torch.distributions que têm par aqui."""
+    if isinstance(distribution, td.Independent):
+        ours = _as_ours(distribution.base_dist)
+        return ours if isinstance(ours, Normal | Categorical) else distribution
+    if type(distribution) is td.Normal:
+        return Normal(distribution.loc, 2 * distribution.scale.log())
+    if type(distribution) is td.OneHotCategorical:
+        return Categorical(distribution.logits)
+    return distribution
+
+
+def joint_log_prob(log_prob: Tensor, batch_shape: torch.Size, who: str) -> Tensor:
+    """Soma um log_prob sobre as dimensões do que foi sorteado: [*batch_shape, ...] → [*batch_shape].
+
+    Serve a quem dá um valor por dimensão e a quem já deu um só. Levanta ValueError se a forma não começar pela do lote.
+    """
+    if not isinstance(log_prob, Tensor) or log_prob.shape[: len(batch_shape)] != batch_shape:
+        came = f"a forma {tuple(log_prob.shape)}" if isinstance(log_prob, Tensor) else type(log_prob).__name__
+        raise ValueError(
+            f"{who}: log_prob deve dar um valor por exemplo, de forma {tuple(batch_shape)}, ou um por dimensão, com "
+            f"essas dimensões à frente, mas veio {came}."
+        )
+    return log_prob.sum(tuple(range(len(batch_shape), log_prob.ndim))) if log_prob.ndim > len(batch_shape) else log_prob
+
+
+def is_family(q) -> bool:
+    """Se q é uma NamedTuple de parâmetros, tensores todos da mesma forma, como as deste módulo."""
+    is_named = isinstance(q, tuple) and hasattr(q, "_fields")
+    return is_named and all(isinstance(p, Tensor) for p in q) and len({p.shape for p in q}) == 1
+
+
+def copies(q: Distribution, n: int) -> Distribution:
+    """n cópias de uma família numa dimensão nova à frente das outras: parâmetros [B, Z] → [n, B, Z], sem copiar
+    memória."""
+    return type(q)(*(parameter.expand(n, *parameter.shape) for parameter in q))
+
+
+def draw(distribution, generator: torch.Generator | None = None) -> Tensor:
+    """Uma amostra, sem gradiente, de qualquer distribuição que tenha `sample` ou `rsample`.
+
+    generator: de onde vem o sorteio, se não do gerador global, que fica como estava. As de torch.distributions, que não
+    o aceitam, são sorteadas com uma semente tirada dele.
+    """
+    return _drawn(distribution, (), generator)
+
+
+def draws(distribution, n: int, generator: torch.Generator | None = None) -> Tensor:
+    """n amostras [n, ...], como em `draw`: por `sample((n,))`, como em torch.distributions, se `sample` aceitar uma
+    forma; senão, uma a uma, ou de uma vez se for uma NamedTuple de parâmetros."""
+    if is_family(distribution):
+        return draw(copies(distribution, n), generator)
+    if _parameters_of(distribution) <= {"generator", "noise"}:
+        return torch.stack([draw(distribution, generator) for _ in range(n)])
+    return _drawn(distribution, ((n,),), generator)
+
+
+def _drawn(distribution, arguments: tuple, generator: torch.Generator | None) -> Tensor:
+    sample = _sample_of(distribution)
+    with torch.no_grad():
+        if generator is not None and "generator" in _parameters_of(distribution):
+            return sample(*arguments, generator=generator)
+        with _seeded_by(generator):
+            return sample(*arguments)
+
+
+def _sample_of(distribution):
+    return distribution.sample if hasattr(distribution, "sample") else distribution.rsample
+
+
+def _parameters_of(distribution) -> set[str]:
+    """Os nomes dos argumentos de `sample`."""
+    return set(inspect.signature(_sample_of(distribution)).parameters)
+
+
+@contextlib.contextmanager
+def _seeded_by(generator: torch.Generator | None) -> Iterator[None]:
+    """Com um gerador, o que se sortear dentro do bloco depende só dele."""
+    if generator is None:
+        yield
+        return
+    seed = torch.randint(2**31, (), generator=generator, device=generator.device).item()
+    with seeded(seed, generator.device):
+        yield
+
+
+@contextlib.contextmanager
+def unvalidated() -> Iterator[None]:
+    """Dentro do bloco, as distribuições do torch não conferem os parâmetros: como as daqui, não fazem a GPU esperar e
+    servem sob torch.func.vmap."""
+    before = td.Distribution._validate_args
+    td.Distribution.set_default_validate_args(False)
+    try:
+        yield
+    finally:
+        td.Distribution.set_default_validate_args(before)

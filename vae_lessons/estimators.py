@@ -3,27 +3,36 @@
 Cada um é chamado com (f, q, n_samples) e devolve o valor estimado de E_q[f(z)] e um substituto (*surrogate*): um
 escalar por exemplo cujo gradiente, obtido por retropropagação, é a estimativa do gradiente da esperança.
 
-f leva z [..., Z] a [...]. q é uma NamedTuple de parâmetros, como Normal(mean, log_var), com `log_prob` (um valor por
-dimensão) e `sample` ou `rsample`. Se q for Categorical, z é one-hot (ou relaxado): f leva z [..., N, K], ou [..., K] se
-houver uma categórica só por exemplo, a [...]. O que f tiver de parâmetros próprios (o decodificador, na ELBO) recebe o
-gradiente dele, que passa por dentro de f, qualquer que seja o estimador.
+f leva z [..., Z] a [...]. q tem `log_prob` (um valor por dimensão, ou um só por z) e `sample` ou `rsample`: uma
+NamedTuple de parâmetros, como Normal(mean, log_var), de que se tiram L amostras de uma vez; ou qualquer outra, como um
+fluxo ou uma das de torch.distributions, de que se tiram L amostras [B, Z] uma a uma, e f vê cada uma por sua vez. Se q
+for Categorical, z é one-hot (ou relaxado): f leva z [..., N, K], ou [..., K] se houver uma categórica só por exemplo, a
+[...]. O que f tiver de parâmetros próprios (o decodificador, na ELBO) recebe o gradiente dele, que passa por dentro de
+f, qualquer que seja o estimador.
+Se f der números complexos, as partes real e imaginária são duas funções, estimadas nas mesmas amostras; b é subtraído
+só da primeira.
 """
 
 from collections.abc import Callable
-from typing import Generic, NamedTuple, TypeVar
+from numbers import Real
+from typing import Generic, NamedTuple
 
 import torch
 from torch import Tensor
 
+from vae_lessons.counts import require_count
 from vae_lessons.distributions import (
     Categorical,
+    Distribution,
     Normal,
+    copies,
+    is_family,
+    joint_log_prob,
     one_hot_argmax,
     require_temperature,
     straight_through_of,
 )
 
-Distribution = TypeVar("Distribution")
 Baseline = None | str | float | Tensor | Callable[[Distribution], Tensor]
 
 _MOST_CODES = 100_000
@@ -50,8 +59,8 @@ def pathwise(f: Callable[[Tensor], Tensor], q: Distribution, n_samples: int = 1)
             "não há z = g(ε, φ) diferenciável por onde o gradiente passe. Use score_function ou, para uma Categorical, "
             "gumbel_softmax ou straight_through."
         )
-    z = _copies(q, n_samples).rsample()
-    value = _evaluate(f, z, q).mean(0)
+    (values,) = _at_samples(lambda z: (_evaluate(f, z, q),), q, n_samples, lambda q: q.rsample())
+    value = values.mean(0)
     return Estimate(value, value)
 
 
@@ -78,10 +87,13 @@ def score_function(
     Levanta ValueError se n_samples < 1, se f(z) não tiver a forma [...] ou se b não puder ser um valor por exemplo, e
     TypeError se b for de outro tipo.
     """
-    z = _copies(q, n_samples).sample().detach()
-    values = _evaluate(f, z, q)
+
+    def with_log_q(z: Tensor) -> tuple[Tensor, Tensor]:
+        value = _evaluate(f, z, q)
+        return value, joint_log_prob(q.log_prob(z), value.shape, "q")
+
+    values, log_q = _at_samples(with_log_q, q, n_samples, lambda q: _sample(q).detach())
     advantages = (values - _baseline(baseline, q, values)).detach()
-    log_q = _joint_log_prob(q, z, values)
     surrogate = values + advantages * (log_q - log_q.detach())
     return Estimate(values.mean(0), surrogate.mean(0))
 
@@ -108,14 +120,14 @@ def gumbel_softmax(
     """
     _require_categorical("gumbel_softmax", q)
     require_temperature(temperature)
-    copies = _copies(q, n_samples)
-    noise = copies.gumbel_noise()
-    y = copies.relaxed(temperature, noise, hard=hard)
+    of_samples = copies(q, _n_samples(n_samples))
+    noise = of_samples.gumbel_noise()
+    y = of_samples.relaxed(temperature, noise, hard=hard)
     at_y = _evaluate(f, y, q).mean(0)
     if hard:
         return Estimate(at_y, at_y)
     with torch.no_grad():
-        value = _evaluate(f, one_hot_argmax(copies.logits + noise), q).mean(0)
+        value = _evaluate(f, one_hot_argmax(of_samples.logits + noise), q).mean(0)
     return Estimate(value, straight_through_of(value, at_y))
 
 
@@ -128,8 +140,8 @@ def straight_through(f: Callable[[Tensor], Tensor], q: Categorical, n_samples: i
     Levanta TypeError se q não for Categorical e ValueError se n_samples < 1 ou se f(z) não tiver a forma [...].
     """
     _require_categorical("straight_through", q)
-    copies = _copies(q, n_samples)
-    value = _evaluate(f, straight_through_of(copies.sample(), copies.mean), q).mean(0)
+    of_samples = copies(q, _n_samples(n_samples))
+    value = _evaluate(f, straight_through_of(of_samples.sample(), of_samples.mean), q).mean(0)
     return Estimate(value, value)
 
 
@@ -137,7 +149,8 @@ def exact(f: Callable[[Tensor], Tensor], q: Normal | Categorical, n_samples: int
     """E_q[f(z)] e o gradiente dela sem sorteio: por enumeração, se q for Categorical, ou por quadratura, se for uma
     Normal de uma dimensão (Z = 1).
 
-    Enumeração: Σ_z q(z) f(z) sobre os K^N códigos, no máximo 100.000. f é chamada com z [K^N, B, N, K], sempre one-hot,
+    Enumeração: Σ_z q(z) f(z) sobre os K^N códigos, no máximo 100.000; o que f vale num código impossível não conta. f é
+    chamada com z [K^N, B, N, K], sempre one-hot,
     o que custa a memória de K^N·B avaliações, e antes uma vez com um código só, para saber se as categóricas de cada
     exemplo são N ou uma; não precisa ser diferenciável.
     Quadratura: regra do trapézio em 201 pontos de ε ∈ [−10, 10], com z = μ + σε e f: [..., 1] → [...], diferenciável,
@@ -161,7 +174,7 @@ def exact(f: Callable[[Tensor], Tensor], q: Normal | Categorical, n_samples: int
     noise = torch.linspace(-10, 10, 201, dtype=torch.float64)
     weights = torch.softmax(-0.5 * noise.square(), dim=0).to(q.mean)
     values = _evaluate(f, q.rsample(noise.to(q.mean).reshape(-1, *[1] * q.mean.ndim)), q)
-    value = torch.tensordot(weights, values, dims=1)
+    value = torch.tensordot(weights.to(values.dtype), values, dims=1)
     return Estimate(value, value)
 
 
@@ -183,7 +196,8 @@ def _by_enumeration(f: Callable[[Tensor], Tensor], q: Categorical) -> Estimate:
     batch = one_code.shape
     z = one_hots.reshape(-1, *[1] * len(batch), *one_hots.shape[1:]).expand(-1, *q.logits.shape)
     values = _evaluate(f, z, q)
-    value = (_joint_log_prob(q, z, values).exp() * values).sum(0)
+    weights = joint_log_prob(q.log_prob(z), values.shape, "q").exp()
+    value = (weights * values.masked_fill(weights == 0, 0.0)).sum(0)
     return Estimate(value, value)
 
 
@@ -219,10 +233,13 @@ def gradient_moments(
     multiplica por 2/σ e a variância por 4/σ².
     Levanta ValueError se repeats < 2, se chunk < 1 ou se nenhum gradiente chegar a q.
     """
-    if repeats < 2:
-        raise ValueError(f"repeats deve ser ao menos 2, para que haja variância, mas veio {repeats}.")
-    if chunk < 1:
-        raise ValueError(f"chunk deve ser ao menos 1 (quantos exemplos avaliar de uma vez), mas veio {chunk}.")
+    repeats = require_count("repeats", repeats, ", para que haja variância", at_least=2)
+    chunk = require_count("chunk", chunk, " (quantos exemplos avaliar de uma vez)")
+    if not is_family(q):
+        raise TypeError(
+            "q deve ser uma NamedTuple de parâmetros, como Normal(mean, log_var), para que haja gradiente em relação a "
+            f"cada um, mas veio {type(q).__name__}."
+        )
     at_once = max(1, chunk // max(1, q[0].shape[:-1].numel()))
     gradients = [
         _independent_gradients(estimator, f, q, min(at_once, repeats - start)) for start in range(0, repeats, at_once)
@@ -233,7 +250,7 @@ def gradient_moments(
 
 def _independent_gradients(estimator, f, q: Distribution, n: int) -> tuple[Tensor, ...]:
     """n gradientes independentes, de uma só vez: um por cópia de q, cada um [n, B, Z]."""
-    leaves = type(q)(*(parameter.detach().clone().requires_grad_() for parameter in _copies(q, n)))
+    leaves = type(q)(*(parameter.detach().clone().requires_grad_() for parameter in copies(q, n)))
     surrogate = estimator(f, leaves).surrogate
     if not surrogate.requires_grad:
         raise ValueError(
@@ -251,15 +268,24 @@ def _moments(samples: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return mean, variance, (variance / n).sqrt(), ((fourth - variance.square()).clamp(min=0) / n).sqrt()
 
 
-def _copies(q: Distribution, n: int) -> Distribution:
-    """n cópias de q numa dimensão nova à frente das outras: parâmetros [B, Z] → [n, B, Z], sem copiar memória."""
-    if n < 1:
-        raise ValueError(f"n_samples deve ser ao menos 1 (o número L de amostras de Monte Carlo), mas veio {n}.")
-    if not isinstance(q, tuple):
-        raise TypeError(
-            f"q deve ser uma NamedTuple de parâmetros, como Normal(mean, log_var), mas veio {type(q).__name__}."
-        )
-    return type(q)(*(parameter.expand(n, *parameter.shape) for parameter in q))
+def _at_samples(function: Callable[[Tensor], tuple], q: Distribution, n: int, draw: Callable) -> list[Tensor]:
+    """As saídas de `function` em n amostras de q, cada uma [n, B]: de uma vez, se q for uma família, ou uma a uma."""
+    n = _n_samples(n)
+    if is_family(q):
+        return list(function(draw(copies(q, n))))
+    return [torch.stack(outputs) for outputs in zip(*(function(draw(q)) for _ in range(n)), strict=True)]
+
+
+def _n_samples(n: int) -> int:
+    return require_count("n_samples", n, " (o número L de amostras de Monte Carlo)")
+
+
+def _sample(q) -> Tensor:
+    if hasattr(q, "sample"):
+        return q.sample()
+    if hasattr(q, "rsample"):
+        return q.rsample()
+    raise TypeError(f"q deve ser uma distribuição, com log_prob e sample ou rsample, mas veio {type(q).__name__}.")
 
 
 def _evaluate(f: Callable[[Tensor], Tensor], z: Tensor, q: Distribution) -> Tensor:
@@ -285,12 +311,6 @@ def _evaluate(f: Callable[[Tensor], Tensor], z: Tensor, q: Distribution) -> Tens
     return values
 
 
-def _joint_log_prob(q: Distribution, z: Tensor, values: Tensor) -> Tensor:
-    """log q(z), somado sobre as dimensões latentes: um valor por amostra e exemplo, como os de f."""
-    log_prob = q.log_prob(z)
-    return log_prob.sum(tuple(range(values.ndim, log_prob.ndim))) if log_prob.ndim > values.ndim else log_prob
-
-
 def _require_categorical(name: str, q: Distribution) -> None:
     if not isinstance(q, Categorical):
         raise TypeError(
@@ -306,8 +326,8 @@ def _baseline(baseline: Baseline, q: Distribution, values: Tensor) -> Tensor | f
     if isinstance(baseline, str):
         return _leave_one_out(baseline, values)
     b = baseline(q) if callable(baseline) else baseline
-    if isinstance(b, int | float):
-        return b
+    if isinstance(b, Real):
+        return float(b)
     if not isinstance(b, Tensor):
         raise TypeError(
             'baseline deve ser None, "leave_one_out", um número, um Tensor [B] ou uma função de q que devolva um '
