@@ -464,6 +464,9 @@ def test_a_tilde_is_the_home_folder(no_network, tmp_path, monkeypatch):
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     put(tmp_path / "dados")
     assert_is_mnist(load("mnist", root="~/dados"))
+    monkeypatch.setenv("VAE_LESSONS_DATA", "~/dados")
+    assert_is_mnist(load("mnist"))
+    assert idx_files.is_local("mnist")
 
 
 def test_what_a_file_is_does_not_depend_on_its_ending(no_network, tmp_path):

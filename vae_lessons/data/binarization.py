@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 MODES = ("dynamic", "static", "none")
+HALF_SCALE = 128  # um conjunto uint8 em que nenhum pixel chega a este nível não usa a escala de 0 a 255
 
 _STATIC_SEED = 0
 
@@ -46,7 +47,10 @@ def _grey_levels(x: Tensor) -> Tensor:
     if x.dtype == torch.uint8:
         return x.to(torch.float32) / 255
     if not x.is_floating_point():
-        raise ValueError(f"binarize espera uint8 (0 a 255) ou ponto flutuante em [0, 1], mas recebeu {x.dtype}.")
+        raise ValueError(
+            f"binarize espera uint8 (0 a 255) ou ponto flutuante em [0, 1], mas recebeu {x.dtype}. Converta com "
+            "x.to(torch.uint8), se os valores vão de 0 a 255, ou x.float(), se são 0 e 1."
+        )
     if x.numel():
         require_unit_interval(x, "binarize espera ponto flutuante em [0, 1]")
     return x.to(torch.float32)
@@ -59,11 +63,15 @@ def require_unit_interval(x: Tensor, expected: str) -> None:
         return
     if not x.isfinite().all():
         came = "há NaN ou infinito entre os valores. Veja em torch.isfinite(x) onde, e corrija-os ou retire-os."
-    elif least >= 0 and most <= 255:
-        came = f"os valores vão de {least:.3g} a {most:.3g}. Se são níveis de cinza de 0 a 255, divida-os por 255."
     else:
         came = (
-            f"os valores vão de {least:.3g} a {most:.3g}. Leve-os a [0, 1], com o menor em 0 e o maior em 1: "
-            "(x - x.min()) / (x.max() - x.min())."
+            f"os valores vão de {least:.4g} a {most:.4g}. Para pô-los na escala, {to_unit_interval(least, most, 'x')}."
         )
     raise ValueError(f"{expected}, mas {came}")
+
+
+def to_unit_interval(least: float, most: float, x: str) -> str:
+    """A expressão em Python que leva a [0, 1] os valores de nome `x`, que vão de `least` a `most`."""
+    if least < 0:
+        return f"({x} - {x}.min()) / ({x}.max() - {x}.min())"
+    return f"{x} / 255" if HALF_SCALE <= most <= 255 else f"{x} / {x}.max()"
