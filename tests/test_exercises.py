@@ -114,7 +114,7 @@ def test_an_endless_answer_can_be_interrupted_and_the_verdict_says_so():
         (lambda x: x, "onde se esperava 9.0000, veio 3.0000"),
         (lambda: 1, "Sua função recebe ()"),
         (3, "esperava uma função, mas veio o número 3"),
-        (lambda x: {"x": x}, "esperava um número ou um tensor, mas veio um objeto do tipo dict"),
+        (lambda x: {"x": x}, "esperava um tensor [2], mas veio um dicionário (dict)"),
         (lambda x: None, "Faltou o return?"),
     ],
 )
