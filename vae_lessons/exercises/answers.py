@@ -7,7 +7,7 @@ gerador onde se pede uma tupla, NumPy ou pandas no lugar de torch, um tensor [1]
 import inspect
 from collections.abc import Iterator
 from itertools import islice
-from numbers import Complex, Number
+from numbers import Complex, Number, Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -114,7 +114,7 @@ def _parts(got, count: int) -> list:
         parts = list(got)
     elif not isinstance(got, str) and (isinstance(got, Tensor) or hasattr(got, "__array__")):
         stacked = _numbers(got, torch.zeros(count))
-        parts = list(stacked) if stacked.ndim else [stacked]
+        parts = list(stacked) if stacked.ndim and len(stacked) == count else []
     else:
         raise Unusable(f"esperava uma tupla de {count} resultados, mas veio {describe(got)}.")
     if len(parts) != count:
@@ -138,7 +138,7 @@ def _numbers(got, wanted: Tensor) -> Tensor:
     elif hasattr(got, "__array__") and not inspect.isclass(got):
         array = np.array(got)
         if array.dtype.kind not in "biufc":
-            raise Unusable(f"esperava {_asked(wanted)}, mas veio um arranjo que não é de números ({array.dtype}).")
+            raise Unusable(f"esperava {_asked(wanted)}, mas veio um arranjo que não é de números.")
         tensor = torch.from_numpy(array)
     else:
         raise Unusable(f"esperava {_asked(wanted)}, mas veio {describe(got)}.")
@@ -150,7 +150,7 @@ def _numbers(got, wanted: Tensor) -> Tensor:
 
 
 def _number(got: Number) -> Tensor:
-    if isinstance(got, Complex) and not hasattr(type(got), "__float__"):
+    if isinstance(got, Complex) and not isinstance(got, Real):
         return torch.tensor(complex(got))
     if isinstance(got, bool | np.bool_):
         return torch.tensor(bool(got))

@@ -3,6 +3,7 @@
 `measuring` mede; `answers` lê o que veio como aquilo que se pediu; `explaining` diz por que não bate; `verdict` mostra.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -54,14 +55,14 @@ def grade(exercise: Exercise, answer) -> Result:
 def _grade(exercise: Exercise, answer) -> tuple[str, str]:
     if answer is None or answer is ...:
         return "⏳", _BLANK
-    expected = _measure(exercise, exercise.solution)
+    expected = _reference(exercise, exercise.solution)
     try:
         measured = _measure(exercise, answer)
-        right = any(_same(measured, _measure(exercise, other), exercise) for other in exercise.alternatives)
+        right = any(_same(measured, _reference(exercise, other), exercise) for other in exercise.alternatives)
         if right or _same(measured, expected, exercise):
             return "✅", f"certo! {exercise.insight}".rstrip()
         for mistake in exercise.mistakes:
-            if _same(measured, _measure(exercise, mistake.answer), exercise):
+            if _same(measured, _reference(exercise, mistake.answer), exercise):
                 return "❌", mistake.reason
         return "❌", f"{_explain(exercise, measured, expected)} {exercise.hint}".rstrip()
     except NotAnswered:
@@ -76,8 +77,15 @@ def _grade(exercise: Exercise, answer) -> tuple[str, str]:
         return "❌", explain_exception(answer, error)
 
 
+@functools.cache
+def _reference(exercise: Exercise, answer):
+    """A medida de uma resposta nossa, solução ou erro, que é sempre a mesma."""
+    return _measure(exercise, answer)
+
+
 def _measure(exercise: Exercise, answer):
-    with torch.random.fork_rng(devices=[]):
+    """A medida, sempre com o mesmo acaso e com o gradiente ligado, ainda que o aluno o tenha desligado em volta."""
+    with torch.enable_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return exercise.measure(answer)
 

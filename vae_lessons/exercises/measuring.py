@@ -61,6 +61,7 @@ def letters(options: str) -> Callable[[Any], frozenset[str]]:
         if not isinstance(answer, str):
             raise Unusable(f"esperava letras entre aspas, de {options[0]} a {options[-1]}, mas veio {describe(given)}.")
         text = answer.strip().lower()
+        text = re.sub(r"\b(letras?|alternativas?|opção|opções)\b", "", text)
         if re.search("[,;]", text):
             text = re.sub(r"(?<=[a-z])\s+e\s+(?=[a-z])", ",", text)
         chosen = frozenset(re.sub(r"[^\w]|_", "", text))
@@ -96,18 +97,17 @@ def _require_function(answer) -> None:
 
 
 def _call(answer: Callable, arguments: tuple):
-    """O que `answer` devolve, com o gradiente ligado, ainda que o aluno o tenha desligado em volta."""
+    """O que `answer` devolve. Levanta Unusable se ela não recebe esses argumentos."""
     signature = _signature(answer)
     if signature is not None:
         try:
             signature.bind(*arguments)
         except TypeError as error:
             raise Unusable(
-                f"Sua função recebe {signature}, e aqui é chamada com {len(arguments)} argumento(s). Mantenha os "
+                f"sua função recebe {signature}, e aqui é chamada com {len(arguments)} argumento(s). Mantenha os "
                 "argumentos da célula original, na mesma ordem."
             ) from error
-    with torch.enable_grad():
-        return usable(answer(*arguments))
+    return usable(answer(*arguments))
 
 
 def _signature(function: Callable) -> inspect.Signature | None:
