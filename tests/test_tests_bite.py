@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,13 +22,17 @@ KL = (
     "torch.expm1(difference) + difference",
 )
 SLIDERS = ("vae_lessons/explore/latent.py", r'(?m)^( +)self\.controls\[f"z\{dim\}"\]\.observe\(.*\)$', r"\1pass")
+USES_NETWORK = """import socket
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
+    channel.connect(("192.0.2.1", 9))"""
 SEED = (LESSON, r"torch\.manual_seed\(0\)", "torch.manual_seed(1)")
 
 
 @pytest.fixture
 def repository(tmp_path):
     """Uma cópia do que os testes precisam."""
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for file in ("pyproject.toml", "conftest.py"):
+        shutil.copy(ROOT / file, tmp_path)
     for folder in ("vae_lessons", "tests", "notebooks"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     return tmp_path
@@ -83,3 +88,14 @@ def test_lesson_notices_a_wrong_kl_and_a_changed_seed(repository):
     keep_cells_up_to(repository / LESSON, max(noticed))
     intact = run_tests(repository, LESSON)
     assert intact.returncode == 0, intact.stdout
+
+
+def test_a_lesson_that_uses_the_network_is_noticed(repository):
+    """O nbval tira a rede dos kernels; sem o conftest.py da raiz, a lição chegaria a procurá-la."""
+    lesson = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(USES_NETWORK, execution_count=1)])
+    nbformat.write(lesson, repository / "notebooks/99_rede.ipynb")
+    noticed = run_tests(repository, "notebooks/99_rede.ipynb")
+    assert noticed.returncode == 1
+    assert "A lição tentou usar a rede: 192.0.2.1" in noticed.stdout
+    (repository / "conftest.py").unlink()
+    assert "A lição tentou usar a rede" not in run_tests(repository, "notebooks/99_rede.ipynb").stdout
