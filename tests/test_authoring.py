@@ -115,11 +115,10 @@ USES = {
 
 
 def test_kernel_without_network_refuses_what_leaves_the_machine_and_hides_nothing(tmp_path):
-    attempts = [
-        new_code_cell(f"import socket\ntry:\n    {use}\nexcept OSError as error:\n    print(error)")
-        for use in USES.values()
-    ]
-    local = "with socket.create_server(('127.0.0.1', 0)) as s, socket.create_connection(s.getsockname()):\n    print('local')"
+    template = "import socket\ntry:\n    {}\nexcept OSError as error:\n    print(error)"
+    attempts = [new_code_cell(template.format(use)) for use in USES.values()]
+    local = "server = socket.create_server(('127.0.0.1', 0))\n"
+    local += "with server, socket.create_connection(server.getsockname()):\n    print('local')"
     names = "print([name for name in dir() if 'refuse' in name])"
     with kernels_without_network():
         said = printed(toy(*attempts, new_code_cell(local), new_code_cell(names)), tmp_path)
@@ -217,7 +216,8 @@ def test_lab_photographs_every_cell_and_reports_errors(tmp_path, capsys):
     if lab.CHROMIUM is None:
         pytest.skip("falta um navegador no PATH: chromium, chromium-browser ou google-chrome")
     path = tmp_path / "lesson.ipynb"
-    nbformat.write(toy(new_markdown_cell("# Título"), new_code_cell("print('olá')"), new_code_cell("1 / 0")), path)
+    lesson = toy(new_markdown_cell("# Título"), new_code_cell("print('olá')"), new_code_cell("1 / 0"))
+    nbformat.write(tidy(lesson), path)  # tidy diz qual é o kernel; sem isso o JupyterLab o perguntaria
     assert lab.main([str(path), str(tmp_path / "fotos")]) == 1
     pictures = sorted((tmp_path / "fotos").glob("*.png"))
     assert [picture.name for picture in pictures] == ["celula_00.png", "celula_01.png", "celula_02.png"]
