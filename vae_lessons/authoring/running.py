@@ -33,6 +33,7 @@ def execute(
         startup_timeout=_STARTUP_TIMEOUT,
         resources={"metadata": {"path": str(folder)}},
         record_timing=False,
+        extra_arguments=["--IPKernelApp.log_level=40"],  # só erros: os avisos do kernel não são da lição
         store_widget_state=False,
         on_cell_execute=lambda cell, cell_index: on_cell(cell_index),
     )
