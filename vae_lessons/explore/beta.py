@@ -172,7 +172,7 @@ class BetaExplorer(Explorer):
 
     def describe(self, numbers: BetaNumbers) -> str:
         named = "; ".join(f"{name} {value}" for name, value in self._named(numbers).items())
-        return f"Reconstruções, percurso de {latent_name(numbers.latent)}, curva taxa–distorção e KL de cada latente: {named}."
+        return f"Reconstruções, percurso de {latent_name(numbers.latent)}, taxa e distorção, KL por latente: {named}."
 
     def _show(self) -> None:
         super()._show()
@@ -302,7 +302,7 @@ def _measure(run: Run, x: Tensor, shown: Tensor) -> _Measured:
 
 
 def _chosen(data: Dataset, run: Run) -> _Images:
-    """Imagens ao acaso de `data`, binarizadas se foi assim no treino; para a tela, espalhadas pelas classes que houver."""
+    """Imagens ao acaso de `data`, binarizadas se o treino binarizava; para a tela, espalhadas pelas classes."""
     n_pixels = _n_pixels(run.model)
     if data.x.shape[1] != n_pixels:
         raise ValueError(
