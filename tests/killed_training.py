@@ -119,7 +119,7 @@ def main(folder, kills):
         path = folder / f"{trainings}.pt"
         while killed < kills and kill_at_step(path, random.randrange(1, STEPS // 3), MOMENTS[killed % len(MOMENTS)]):
             killed += 1
-            partial += path.with_name(path.name + ".partial").exists()
+            partial += any(path.parent.glob(f".{path.name}.*.partial"))
             resumed_at.append(epochs_in(path))
             checkpoint._TIME_BETWEEN_WRITES = 0 if killed % 2 else 20  # ora sim, ora não, grava-se a cada época
         complete(path)

@@ -14,9 +14,10 @@ from torch import nn
 from vae_lessons.data import load
 from vae_lessons.models import mlp_vae
 from vae_lessons.objectives import elbo
-from vae_lessons.training import TrainConfig, compilation, fit, graphs, loop, precision
+from vae_lessons.training import TrainConfig, fit, graphs, loop, precision, single
 from vae_lessons.training.config import choose_backend
 from vae_lessons.training.graphs import CaptureError, undone
+from vae_lessons.training.steps import make_optimizer
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="Esta máquina não tem GPU com CUDA.")
 CPU = torch.device("cpu")
@@ -109,7 +110,7 @@ def recorders(monkeypatch):
         made.append(FakeRecorder(device))
         return made[-1]
 
-    monkeypatch.setattr(loop, "CudaRecorder", make)
+    monkeypatch.setattr(single, "CudaRecorder", make)
     monkeypatch.setattr(loop, "choose_backend", lambda name, device, n_processes: name)
     monkeypatch.setattr(graphs, "_STEPS_PER_GRAPH", 2)
     return made
@@ -151,7 +152,7 @@ def test_what_is_undone_never_happened(optimizer, steps_before):
 
     def train(*, with_a_detour):
         model = noisy_vae().train()
-        optimizer_ = loop.make_optimizer(model.parameters(), TrainConfig(optimizer=optimizer), CPU)
+        optimizer_ = make_optimizer(model.parameters(), TrainConfig(optimizer=optimizer), CPU)
         x = (torch.rand(32, 64) < 0.3).float()
 
         def step():
@@ -327,7 +328,7 @@ def test_graphs_without_cuda_are_refused(digits):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"backend": "jit"}, "backend deve ser 'auto', 'eager', 'graph' ou 'compile', mas veio 'jit'"),
+        ({"backend": "jit"}, "backend deve ser 'auto', 'eager' ou 'graph', mas veio 'jit'"),
         ({"precision": "float16"}, "precision deve ser 'float32' ou 'bfloat16', mas veio 'float16'"),
         ({"backend": None}, "backend deve ser"),
     ],
@@ -412,36 +413,6 @@ def test_bfloat16_without_the_instructions_is_refused(digits, monkeypatch, featu
 def test_any_of_the_instruction_sets_will_do(monkeypatch, feature):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {feature: True}, raising=False)
     precision.require_bfloat16(CPU)
-
-
-# torch.compile
-
-
-@pytest.mark.filterwarnings("ignore")  # os do próprio torch.compile
-def test_compiled_steps_equal_the_eager_ones(digits):
-    """Os mesmos sorteios e as mesmas contas, em outra ordem de arredondamento."""
-    try:
-        compilation.compiled(elbo, CPU)
-    except RuntimeError:
-        pytest.skip("Esta máquina não tem compilador.")
-    eager, fast = small_vae(), small_vae()
-    options = {"batch_size": 150, "beta_warmup": 2, "objective": functools.partial(elbo, free_bits=0.1)}
-    expected = quick_fit(eager, digits, **options)
-    history = quick_fit(fast, digits, backend="compile", **options)
-    assert history.elbo == pytest.approx(expected.elbo, rel=1e-5)
-    assert history.kl == pytest.approx(expected.kl, rel=1e-4)
-    for weight, other in zip(eager.parameters(), fast.parameters(), strict=True):
-        torch.testing.assert_close(weight, other, rtol=1e-3, atol=1e-5)
-
-
-def test_without_a_compiler_the_error_says_what_to_do(digits, monkeypatch):
-    def no_compiler(*args, **kwargs):
-        raise NotImplementedError("No working C++ compiler found")
-
-    monkeypatch.setattr(torch, "compile", no_compiler)
-    with pytest.raises(RuntimeError, match=r"precisa de um compilador.*backend='auto'") as caught:
-        quick_fit(small_vae(), digits, backend="compile")
-    assert isinstance(caught.value.__cause__, NotImplementedError)
 
 
 # Grafos de verdade

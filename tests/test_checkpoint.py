@@ -164,13 +164,13 @@ def test_interrupting_and_resuming_changes_nothing(digits, held_out, path, build
 def test_wherever_it_is_interrupted_the_file_holds_the_last_complete_epoch(digits, held_out, path, after):
     """Mesmo que a última gravação tenha sido adiada."""
     quick_fit(small_vae(), digits, objective=interrupted(after), validation=held_out, checkpoint=path)
-    assert len(saved(path)["state"]["history"]["elbo"]) == (after - 1) // 4
+    assert len(saved(path)["state"]["history"]["seconds"]) == (after - 1) // 4
 
 
 def test_an_error_in_the_middle_loses_no_complete_epoch(digits, path):
     with pytest.raises(RuntimeError, match="meu erro"):
         quick_fit(small_vae(), digits, objective=interrupted(12, RuntimeError("meu erro")), checkpoint=path)
-    assert len(saved(path)["state"]["history"]["elbo"]) == 3
+    assert len(saved(path)["state"]["history"]["seconds"]) == 3
 
 
 def test_a_divergence_never_reaches_the_file(digits, path):
@@ -185,7 +185,7 @@ def test_a_divergence_never_reaches_the_file(digits, path):
     with pytest.raises(TrainingDiverged):
         quick_fit(small_vae(), digits, objective=objective, checkpoint=path)
     state = saved(path)["state"]
-    assert len(state["history"]["elbo"]) == 2
+    assert len(state["history"]["seconds"]) == 2
     assert all(weight.isfinite().all() for weight in state["model"].values())
 
 
@@ -279,9 +279,9 @@ def test_the_file_is_replaced_at_once_and_only_when_whole(digits, path, monkeypa
 
     def replace(source, target):
         events.append("replace")
-        assert len(saved(Path(source))["state"]["history"]["elbo"]) == len(events) // 2 - 1
+        assert len(saved(Path(source))["state"]["history"]["seconds"]) == len(events) // 2 - 1
         if len(events) > 2:
-            assert len(saved(Path(target))["state"]["history"]["elbo"]) == len(events) // 2 - 2
+            assert len(saved(Path(target))["state"]["history"]["seconds"]) == len(events) // 2 - 2
         right_replace(source, target)
 
     def fsync(descriptor):
@@ -293,7 +293,7 @@ def test_the_file_is_replaced_at_once_and_only_when_whole(digits, path, monkeypa
     monkeypatch.setattr(os, "fsync", fsync)
     quick_fit(small_vae(), digits, epochs=3, checkpoint=path)
     assert events == ["fsync", "replace"] * 4  # os pesos iniciais e três épocas
-    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    assert {file.name for file in path.parent.iterdir()} == {path.name, f".{path.name}.lock"}
 
 
 def test_recording_takes_a_small_part_of_the_time(digits, path, monkeypatch):
@@ -319,7 +319,7 @@ def test_recording_takes_a_small_part_of_the_time(digits, path, monkeypatch):
     monkeypatch.setattr(os, "replace", slow_replace)
     quick_fit(small_vae(), digits, epochs=60, objective=objective, checkpoint=path)
     assert len(writes) == 4  # no começo, na época 20, na 40 e no fim
-    assert len(saved(path)["state"]["history"]["elbo"]) == 60
+    assert len(saved(path)["state"]["history"]["seconds"]) == 60
 
 
 def test_a_full_disk_is_a_warning_and_the_training_goes_on(digits, path, monkeypatch):
@@ -344,7 +344,7 @@ def test_a_full_disk_is_a_warning_and_the_training_goes_on(digits, path, monkeyp
         history = quick_fit(small_vae(), digits, objective=objective, checkpoint=path)
     assert not any(left)  # a parte que coube não fica ocupando o disco
     assert len(history) == 6
-    assert len(saved(path)["state"]["history"]["elbo"]) == 6
+    assert len(saved(path)["state"]["history"]["seconds"]) == 6
 
 
 def test_a_place_where_nothing_can_be_written_is_an_error_before_training(digits, tmp_path):
@@ -407,7 +407,7 @@ def test_a_file_of_another_version_says_so(digits, path, monkeypatch):
     monkeypatch.setattr(checkpoint, "_FORMAT", 99)
     quick_fit(small_vae(), digits, epochs=1, checkpoint=path)
     monkeypatch.undo()
-    with pytest.raises(ValueError, match="formato 99; este lê o 1"):
+    with pytest.raises(ValueError, match="formato 99; este lê o 2"):
         quick_fit(small_vae(), digits, epochs=1, checkpoint=path, resume=True)
 
 
@@ -536,3 +536,47 @@ def test_another_schedule_is_refused(digits, path):
     quick_fit(small_vae(), digits, epochs=1, schedules={"temperature": lambda epochs: 1.0}, **options)
     with pytest.raises(ValueError, match=r"agenda 'temperature' no começo: 1.0 no arquivo, 2.0 agora"):
         quick_fit(small_vae(), digits, resume=True, schedules={"temperature": lambda epochs: 2.0}, **options)
+
+
+# O dono do arquivo
+
+
+def test_two_trainings_never_share_a_file(digits, path):
+    """O segundo é recusado enquanto o primeiro treina, sem tocar no arquivo."""
+    refused = []
+
+    def objective(model, x, *, beta):
+        if not refused:
+            with pytest.raises(BlockingIOError, match=r"Outro treino está usando .*treino\.pt.*outro nome") as caught:
+                quick_fit(small_vae(1), digits, checkpoint=path, resume=True)
+            refused.append(caught)
+        return elbo(model, x, beta=beta)
+
+    quick_fit(small_vae(), digits, objective=objective, checkpoint=path, epochs=2)
+    assert refused
+    assert len(saved(path)["state"]["history"]["seconds"]) == 2
+
+
+def test_the_file_is_given_back_even_when_the_training_fails(digits, path):
+    with pytest.raises(ZeroDivisionError):
+        quick_fit(small_vae(), digits, checkpoint=path, objective=interrupted(1, ZeroDivisionError))
+    quick_fit(small_vae(), digits, checkpoint=path, objective=interrupted(99), resume=True, epochs=1)
+
+
+def test_leftovers_of_a_killed_process_are_swept_away(digits, path):
+    leftover = path.parent / f".{path.name}.abcd1234.partial"
+    other = path.parent / ".outro.pt.abcd1234.partial"
+    for file in (leftover, other):
+        file.write_bytes(b"metade")
+    quick_fit(small_vae(), digits, checkpoint=path)
+    assert not leftover.exists()
+    assert other.exists()
+
+
+def test_a_tilde_is_the_home_folder(digits, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    quick_fit(small_vae(), digits, checkpoint="~/v.pt")
+    assert (tmp_path / "v.pt").is_file()
+    assert not (tmp_path / "~").exists()

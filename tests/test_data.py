@@ -2,12 +2,13 @@
 
 import socket
 
+import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from vae_lessons import idx_files
-from vae_lessons.data import binarize, load
+from vae_lessons.data import binarize, idx_files, load
+from vae_lessons.devices import choose_device
 
 
 @pytest.fixture(scope="module")
@@ -67,19 +68,35 @@ def test_split_is_fixed(train, test):
     assert torch.equal(again.y, test.y)
 
 
-def test_digits_need_no_network(monkeypatch):
+@pytest.mark.parametrize(("name", "n"), [("digits", 1442), ("sprites", 6144), ("mnist_5k", 4000)])
+def test_what_comes_with_the_packages_needs_no_network(monkeypatch, name, n):
     def refuse(*args, **kwargs):
-        raise AssertionError("load('digits') tentou usar a rede")
+        raise AssertionError(f"load({name!r}) tentou usar a rede")
 
-    for name in ("socket", "create_connection", "getaddrinfo"):
-        monkeypatch.setattr(socket, name, refuse)
-    assert len(load("digits")) == 1442
+    for function in ("socket", "create_connection", "getaddrinfo"):
+        monkeypatch.setattr(socket, function, refuse)
+    assert len(load(name)) == n
 
 
 def test_dataset_moves_whole_to_the_device():
     data = load("digits", device="meta")
     assert data.x.device.type == data.y.device.type == "meta"
     assert data.factors is None
+
+
+def test_the_device_is_chosen_as_for_training():
+    chosen = choose_device("auto")
+    assert load("digits", device="auto").x.device == chosen
+    assert load("digits", device=chosen).x.device == chosen
+
+
+@pytest.mark.parametrize("device", ["banana", "cuda:99", torch.device("cuda:99")], ids=str)
+def test_a_device_that_is_not_there_is_refused_with_the_message_of_training(device):
+    with pytest.raises(ValueError, match="dispositivo") as training:
+        choose_device(device)
+    with pytest.raises(ValueError, match=f"'{device}' não está disponível nesta máquina") as loading:
+        load("digits", device=device)
+    assert str(loading.value) == str(training.value)
 
 
 def test_repr_says_what_the_dataset_is(test):
@@ -222,6 +239,28 @@ def test_unknown_mode_lists_those_that_exist(train):
 def test_floats_outside_0_to_1_are_refused(value, mode):
     with pytest.raises(ValueError, match=r"\[0, 1\]"):
         binarize(torch.tensor([[0.5, value]]), mode)
+
+
+@pytest.mark.parametrize("values", [[0.0, 255.0], [3.0, 16.0], [0.0, 1000.0], [-1.0, 1.0], [-3.0, 255.0]], ids=str)
+def test_floats_out_of_range_are_refused_with_the_extremes_and_advice_that_works(values):
+    x = torch.tensor([values])
+    with pytest.raises(ValueError, match=f"vão de {values[0]:g} a {values[1]:g}") as refused:
+        binarize(x, "none")
+    advice = str(refused.value).split("escala, ")[1].rstrip(".")
+    grey = binarize(eval(advice, {"x": x}), "none")
+    assert grey.max() == 1
+    assert grey.min() == (0 if values[0] <= 0 else values[0] / values[1])
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_nan_and_infinity_are_called_by_their_names(value):
+    with pytest.raises(ValueError, match=r"NaN ou infinito.*torch\.isfinite\(x\)"):
+        binarize(torch.tensor([[0.5, value]]))
+
+
+def test_an_array_of_numpy_is_refused_with_how_to_convert_it():
+    with pytest.raises(TypeError, match=r"ndarray.*torch\.from_numpy\(x\)"):
+        binarize(np.zeros((2, 3), dtype=np.uint8))
 
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.int8])

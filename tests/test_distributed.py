@@ -146,7 +146,7 @@ def test_when_one_stops_the_other_does_too_and_the_complete_epochs_are_in_the_fi
     first, second = results(scenario)
     assert second == error
     assert first.startswith("RuntimeError: ")
-    assert len(_read(folder / file)["state"]["history"]["elbo"]) == 2
+    assert len(_read(folder / file)["state"]["history"]["seconds"]) == 2
 
 
 def test_one_that_stalls_is_not_waited_for_forever(results):

@@ -19,8 +19,7 @@ import torch
 from filelock import FileLock
 from mirror import Mirror
 
-from vae_lessons import download, idx_files
-from vae_lessons.data import load
+from vae_lessons.data import download, idx_files, load
 
 IMAGES = "train-images-idx3-ubyte"
 LABELS = "train-labels-idx1-ubyte"
@@ -271,9 +270,10 @@ def start_process(mirror, cache, fault, name=IMAGES):
     """Um processo que só baixa: não carrega torch, para que trinta caibam no teste."""
     digest = hashlib.sha256(CONTENT[name]).hexdigest()
     program = f"""
-import gzip, hashlib, signal, sys
+import gzip, hashlib, runpy, signal, sys
 from pathlib import Path
-from vae_lessons.download import download
+
+download = runpy.run_path({download.__file__!r})["download"]  # do pacote viria também o torch
 
 def check(path):
     data = path.read_bytes()
@@ -464,6 +464,9 @@ def test_a_tilde_is_the_home_folder(no_network, tmp_path, monkeypatch):
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     put(tmp_path / "dados")
     assert_is_mnist(load("mnist", root="~/dados"))
+    monkeypatch.setenv("VAE_LESSONS_DATA", "~/dados")
+    assert_is_mnist(load("mnist"))
+    assert idx_files.is_local("mnist")
 
 
 def test_what_a_file_is_does_not_depend_on_its_ending(no_network, tmp_path):
@@ -563,7 +566,7 @@ def test_the_cache_is_in_the_folder_the_system_reserves_for_it(tmp_path):
         pytest.skip("o lugar do cache em outros sistemas é o que platformdirs diz")
     program = """
 import os
-from vae_lessons.idx_files import cache_folder
+from vae_lessons.data.idx_files import cache_folder
 
 print(cache_folder())
 os.environ["XDG_CACHE_HOME"] = "/xdg"

@@ -19,7 +19,8 @@ from vae_lessons.distributions import Bernoulli
 from vae_lessons.estimators import gumbel_softmax, score_function
 from vae_lessons.models import VAE, categorical_vae, mlp_vae
 from vae_lessons.objectives import elbo
-from vae_lessons.training import Run, TrainConfig, TrainingDiverged, fit, fit_many, graphs, many, stack
+from vae_lessons.training import Run, TrainConfig, TrainingDiverged, fit, fit_many, graphs, stack
+from vae_lessons.training.runs import RunInProgress
 from vae_lessons.training.stack import Stack
 from vae_lessons.training.streams import DrawFromStreams, Streams
 
@@ -555,7 +556,7 @@ def test_interrupting_keeps_the_progress_made_so_far(digits):
 
 
 def test_interrupting_while_an_epoch_is_being_recorded_leaves_all_runs_alike(digits, monkeypatch):
-    right, calls = many._RunInProgress.complete_epoch, []
+    right, calls = RunInProgress.complete_epoch, []
 
     def interrupted(run, record, seconds):
         calls.append(1)
@@ -563,7 +564,7 @@ def test_interrupting_while_an_epoch_is_being_recorded_leaves_all_runs_alike(dig
             raise KeyboardInterrupt
         right(run, record, seconds)
 
-    monkeypatch.setattr(many._RunInProgress, "complete_epoch", interrupted)
+    monkeypatch.setattr(RunInProgress, "complete_epoch", interrupted)
     runs = sweep_of(small_vae(), digits, BETAS)
     assert [len(run.history) for run in runs] == [1, 1, 1]
     assert [len(run.history.elbo) for run in runs] == [1, 1, 1]
@@ -865,9 +866,7 @@ def test_data_and_device_are_checked_as_in_fit(digits):
     assert [warning.filename for warning in caught] == [__file__]
 
 
-@pytest.mark.parametrize(
-    "option", [{"checkpoint": "treino.pt"}, {"backend": "compile"}, {"precision": "bfloat16"}], ids=str
-)
+@pytest.mark.parametrize("option", [{"checkpoint": "treino.pt"}, {"precision": "bfloat16"}], ids=str)
 def test_ways_of_training_that_only_fit_knows_are_refused(digits, option):
     (name,) = option
     with pytest.raises(ValueError, match=f"fit_many não sabe treinar com {name}=.*um modelo por vez com fit"):

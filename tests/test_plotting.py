@@ -2,7 +2,7 @@
 
 import base64
 import io
-import math
+import re
 
 import matplotlib.image
 import matplotlib.pyplot as plt
@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from traitlets.config import Config
 
-from vae_lessons import plotting
+from vae_lessons import plotting, style
+from vae_lessons.distributions import Normal
 from vae_lessons.models import mlp_vae
 from vae_lessons.training import History
 
@@ -94,6 +95,12 @@ def test_show_closes_a_figure_that_pyplot_keeps_open(published):
     assert fig.number not in plt.get_fignums()
 
 
+def test_show_refuses_what_is_not_a_figure(published):
+    with pytest.raises(TypeError, match=r"espera uma figura do matplotlib .* veio Axes"):
+        plotting.show(Figure().subplots(), "Um eixo vazio")
+    assert published == []
+
+
 @pytest.mark.parametrize("alt", ["", "  \n"])
 def test_show_refuses_a_picture_without_alternative_text(published, alt):
     with pytest.raises(ValueError, match="texto alternativo"):
@@ -121,6 +128,56 @@ def test_no_figure_is_left_in_pyplot_and_no_setting_changes():
     plotting.latent_scatter(torch.randn(4, 2), torch.arange(4))
     assert plt.get_fignums() == []
     assert dict(plt.rcParams) == settings
+
+
+# o que vale para todas
+
+
+def heatmap() -> Figure:
+    fig = Figure()
+    ax = fig.subplots()
+    plotting.draw_heatmap(ax, torch.tensor([[0.25, 1.5]]), rows=["a"], columns=["b", "c"], label="KL (nats)")
+    ax.set(xlabel="latente", ylabel="β")
+    return fig
+
+
+FIGURES = {
+    "grade": lambda: plotting.image_grid(some_images(4), SHAPE, titles=list("abcd")),
+    "reconstruções": lambda: plotting.reconstructions(some_images(4), some_images(4), SHAPE),
+    "plano": lambda: plotting.latent_manifold(some_model(), SHAPE, n=4),
+    "curvas": lambda: plotting.training_curves(some_history(beta=(0.25, 0.5, 1.0))),
+    "comparação": lambda: plotting.training_curves({"a": some_history(), "b": some_history(offset=0.3)}),
+    "nuvem": lambda: plotting.latent_scatter(0.1 * torch.randn(9, 2), torch.arange(9) % 3),
+    "tabela": heatmap,
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_writes_numbers_with_a_decimal_comma_and_names_its_axes(name):
+    fig = FIGURES[name]()
+    plotting.png(fig)
+    written = [text.get_text() for text in fig.findobj(matplotlib.text.Text) if text.get_visible()]
+    assert not [text for text in written if re.search(r"\d\.\d|^-\d", text)]
+    axes = [ax for ax in fig.axes if ax.axison and ax.get_label() != "<colorbar>"]
+    assert all(ax.get_xlabel() for ax in axes if ax.xaxis.get_visible())
+    assert not axes or axes[0].get_ylabel()
+
+
+def test_png_puts_commas_in_a_figure_that_the_package_did_not_draw():
+    fig = plt.figure()
+    fig.subplots().plot([0.0, 0.5], [-0.25, 0.25])
+    plotting.png(fig)
+    labels = [label.get_text() for label in fig.axes[0].get_yticklabels()]
+    assert "−0,2" in labels
+    plt.close(fig)
+
+
+def test_a_table_is_written_in_each_cell_in_letters_that_stand_out():
+    texts = heatmap().axes[0].texts
+    assert [(text.get_text(), text.get_position(), text.get_color()) for text in texts] == [
+        ("0,25", (0, 0), style.BLACK),
+        ("1,50", (1, 0), style.WHITE),
+    ]
 
 
 # grades de imagens
@@ -219,6 +276,41 @@ def test_manifold_corner_is_at_the_prior_quantiles_with_second_latent_pointing_u
     np.testing.assert_allclose(cell(fig, 0, 0), model.decode(z).mean.detach().reshape(SHAPE).numpy(), atol=1e-6)
 
 
+class WithPrior(torch.nn.Module):
+    """O decodificador de um modelo, sob outra prior."""
+
+    latent_dim = 2
+
+    def __init__(self, model, prior):
+        super().__init__()
+        self.model, self.prior, self.decode = model, prior, model.decode
+
+
+def test_manifold_follows_a_normal_prior_wherever_it_is():
+    model = WithPrior(some_model(), Normal(torch.tensor([10.0, 0.0]), torch.tensor([4.0, 1.0]).log()))
+    fig = plotting.latent_manifold(model, SHAPE, n=3)
+    assert [tick.get_text() for tick in fig.axes[0].get_xticklabels()] == ["8,1", "10,0", "11,9"]  # ±2·Φ⁻¹(5/6)
+    expected = model.decode(torch.tensor([[10.0, 0.0]])).mean.detach().reshape(SHAPE)
+    np.testing.assert_allclose(cell(fig, 1, 1), expected.numpy(), atol=1e-6)
+
+
+def test_manifold_refuses_a_prior_whose_quantiles_nobody_knows():
+    model = WithPrior(some_model(), torch.distributions.Laplace(torch.zeros(2), torch.ones(2)))
+    with pytest.raises(TypeError, match=r"prior Normal, mas a do modelo é Laplace\. .* image_grid"):
+        plotting.latent_manifold(model, SHAPE)
+
+
+def test_manifold_decodes_in_evaluation_mode_and_gives_the_model_back_as_it_was():
+    model = some_model()
+    model.decoder = torch.nn.Sequential(model.decoder, torch.nn.BatchNorm1d(6), torch.nn.Dropout(0.5))
+    model.train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    first, second = (drawn(plotting.latent_manifold(model, SHAPE, n=3))[0] for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    assert all(module.training for module in model.modules())
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
 def test_manifold_axes_give_the_value_of_z():
     ax = plotting.latent_manifold(some_model(3), SHAPE, n=3, dims=(2, 0)).axes[0]
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["−1,0", "0,0", "1,0"]
@@ -265,7 +357,50 @@ def test_scatter_of_chosen_dims_names_them():
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("z₃", "z₂")
 
 
+def test_scatter_without_labels_draws_every_code_in_one_colour():
+    codes = torch.randn(7, 2, generator=torch.Generator().manual_seed(0))
+    ax = plotting.latent_scatter(codes, prior_circles=False).axes[0]
+    (points,) = ax.collections
+    np.testing.assert_allclose(points.get_offsets(), codes.numpy(), rtol=1e-6)
+    assert len(ax.texts) == 0
+
+
 # curvas de treino
+
+
+class Recorded:
+    """O que se desenha: qualquer coisa com uma entrada por época em cada lista e tantas épocas quanto seu tamanho."""
+
+    def __init__(self, **series):
+        self.seconds, self.beta, self.interrupted = [0.1] * 3, [1.0] * 3, False
+        vars(self).update(series)
+
+    def __len__(self) -> int:
+        return len(self.seconds)
+
+
+@pytest.mark.parametrize("names", [("reconstruction",), ("elbo", "kl_1", "kl_2", "kl_3"), ("a", "b", "c", "d", "e")])
+def test_curves_are_whatever_was_recorded_one_panel_each_by_name(names):
+    series = {name: [float(i), i + 0.5, i + 1.0] for i, name in enumerate(names)}
+    validation = {f"val_{name}": [value - 1 for value in values] for name, values in series.items()}
+    panels = plotting.training_curves(Recorded(**series, **validation)).axes
+    assert [panel.get_title() for panel in panels] == ["ELBO" if name == "elbo" else name for name in names]
+    for panel, values in zip(panels, series.values(), strict=True):
+        assert [curve(line)[1] for line in panel.lines] == [values, [value - 1 for value in values]]
+    assert [bool(panel.get_ylabel()) for panel in panels] == [i % 3 == 0 for i in range(len(names))]
+
+
+def test_comparison_of_runs_that_recorded_different_things_names_every_run():
+    runs = {"ELBO": some_history(validation=False), "VQ": Recorded(elbo=[1.0, 2, 3], commitment=[3.0, 2, 1])}
+    fig = plotting.training_curves(runs)
+    assert [len(panel.lines) for panel in fig.axes] == [2, 1, 1, 1]
+    assert fig.axes[3].get_title() == "commitment"
+    assert [text.get_text() for text in fig.legends[0].get_texts()] == ["ELBO (treino)", "VQ (treino)"]
+
+
+def test_a_changing_beta_goes_with_the_last_panel_when_there_is_no_kl():
+    history = Recorded(elbo=[1.0, 2, 3], beta=[0.0, 0.5, 1.0])
+    assert [curve(ax.lines[0])[1] for ax in plotting.training_curves(history).axes] == [history.elbo, history.beta]
 
 
 def test_curves_show_the_elbo_and_its_two_terms_apart():
@@ -322,6 +457,7 @@ def test_history_plots_itself():
     [
         (torch.zeros(0, 6), "ao menos uma"),
         (torch.zeros(6), "forma"),
+        (torch.zeros(2, 2, 3), r"mas veio \(2, 2, 3\)\. Passe antes por \.flatten\(1\)"),
         (torch.zeros(2, 7), "6 pixels, mas cada linha tem 7"),
         (torch.zeros(2, 6, dtype=torch.uint8), "divide por 255"),
     ],
@@ -329,6 +465,23 @@ def test_history_plots_itself():
 def test_grid_refuses_what_are_not_images(images, message):
     with pytest.raises(ValueError, match=message):
         plotting.image_grid(images, SHAPE)
+
+
+def test_grid_of_numpy_arrays_says_how_to_make_a_tensor():
+    with pytest.raises(TypeError, match=r"veio ndarray\. De NumPy, use torch\.from_numpy"):
+        plotting.image_grid(np.zeros((2, 6)), SHAPE)
+
+
+@pytest.mark.parametrize("image_shape", [None, (1, 2, 3), 6])
+def test_grid_refuses_a_shape_that_is_not_height_and_width(image_shape):
+    with pytest.raises(ValueError, match=r"image_shape deve ser \(altura, largura\), mas veio"):
+        plotting.image_grid(some_images(2), image_shape)
+
+
+@pytest.mark.parametrize("names", [{"rows": ["a", "b"], "columns": ["c"]}, {"rows": ["a"], "columns": []}])
+def test_table_refuses_names_that_do_not_fit(names):
+    with pytest.raises(ValueError, match="deve ter um texto para cada uma das 1 "):
+        plotting.draw_heatmap(Figure().subplots(), torch.ones(1, 1), **names)
 
 
 @pytest.mark.parametrize(
@@ -394,12 +547,6 @@ def test_curves_refuse_a_training_without_epochs(history):
 def test_scatter_refuses_codes_and_labels_that_do_not_match(codes, labels, message):
     with pytest.raises(ValueError, match=message):
         plotting.latent_scatter(codes, labels)
-
-
-def test_numbers_are_written_as_in_portuguese():
-    assert [plotting._number(value, 1) for value in (-0.04, -1.25, 2.0)] == ["0,0", "−1,2", "2,0"]
-    assert plotting._number(-27.5) == "−27,5"
-    assert math.isclose(float(plotting._number(0.1).replace(",", ".")), 0.1)
 
 
 def test_scatter_moves_apart_the_labels_of_classes_with_nearby_centroids():

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from vae_lessons import reproduce as module
-from vae_lessons.idx_files import is_local
+from vae_lessons.data.idx_files import is_local
 from vae_lessons.models import mlp_vae
 from vae_lessons.objectives import iwae_bound
 from vae_lessons.reproduce import SETTINGS, iwae, main, report, reproduce

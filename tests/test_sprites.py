@@ -5,8 +5,7 @@ import hashlib
 import pytest
 import torch
 
-from vae_lessons import sprites
-from vae_lessons.data import load
+from vae_lessons.data import load, sprites
 
 COLUMN = {name: number for number, name in enumerate(sprites.FACTORS)}
 

@@ -17,11 +17,12 @@ Cada arquivo trata de uma ideia, e só importa os que estão abaixo dele nesta l
     data                                conjuntos de dados
     style                               cores, números e textos das figuras
     devices, randomness                 onde as contas são feitas, e as sementes
-    processors                          os núcleos da CPU
+    files, processors, console          arquivos do usuário, núcleos da CPU, a tela
 """
 
-from vae_lessons import processors
+from vae_lessons import console, processors
 
 __version__ = "0.1.0"
 
 processors.sleep_while_waiting()  # antes que alguém carregue o torch
+console.survive_any_encoding()

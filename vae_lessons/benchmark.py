@@ -25,9 +25,9 @@ from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
 from vae_lessons.data import Dataset, binarize, load
+from vae_lessons.data.idx_files import is_local
 from vae_lessons.devices import choose_device, threads_for
 from vae_lessons.evaluation import rate_distortion
-from vae_lessons.idx_files import is_local
 from vae_lessons.models import VAE, evaluating, mlp_vae
 from vae_lessons.objectives import elbo
 from vae_lessons.randomness import seeded
@@ -287,7 +287,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(str(error)) from error
     if options.json:
         content = {"machine": vars(machine), "torch": torch.__version__, "rows": [row._asdict() for row in rows]}
-        print(json.dumps(content, ensure_ascii=False, indent=1))
+        print(json.dumps(content, indent=1))
     else:
         print(table(machine, rows))
 

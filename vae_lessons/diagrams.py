@@ -1,14 +1,13 @@
 """Diagramas vetoriais das lições: SVG escrito à mão, sem fontes nem scripts de fora, igual para a mesma entrada."""
 
-import base64
-import html
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-_ENCODER, _LATENT, _DECODER, _LOSS = "#0072B2", "#8F5500", "#00795A", "#A8320B"
-_INK, _FAINT = "#1f2430", "#5a6270"
+from vae_lessons import style
+from vae_lessons.style import DECODER, ENCODER, FAINT, INK, LATENT, LOSS, WHITE
+
 _FONT = "system-ui, 'Segoe UI', 'Helvetica Neue', 'DejaVu Sans', Arial, sans-serif"
 _SPACING = 76  # entre os eixos de duas camadas vizinhas
 _MIDDLE = 186  # altura do eixo por onde os dados passam
@@ -33,8 +32,7 @@ class Diagram:
         return self.svg
 
     def _repr_html_(self) -> str:
-        source = base64.b64encode(self.svg.encode()).decode("ascii")
-        return f'<img alt="{html.escape(self.alt)}" src="data:image/svg+xml;base64,{source}" style="max-width: 100%">'
+        return style.image_tag(self.svg.encode(), self.alt, mime="image/svg+xml", css="max-width: 100%")
 
 
 def vae_architecture(*, data_dim: int = 64, hidden: Sequence[int] = (256, 128), latent_dim: int = 2) -> Diagram:
@@ -64,12 +62,12 @@ def vae_architecture(*, data_dim: int = 64, hidden: Sequence[int] = (256, 128), 
     decoder = list(zip([*decoder_at, x_out], sizes[::-1], strict=True))
     left_edge, right_edge = heads - 54, z_at + 50
     shapes = [
-        f'<rect width="{width}" height="{height}" rx="10" fill="#ffffff"/>',
-        _panel(x_in - 40, left_edge - 6, _ENCODER, "Codificador", "q(z|x)"),
-        _panel(left_edge, right_edge, _LATENT, "Espaço latente", f"Z = {latent_dim}"),
-        _panel(right_edge + 6, x_out + 40, _DECODER, "Decodificador", "p(x|z)"),
-        *_network(encoder, tallest, _ENCODER),
-        *_network(decoder, tallest, _DECODER),
+        f'<rect width="{width}" height="{height}" rx="10" fill="{WHITE}"/>',
+        _panel(x_in - 40, left_edge - 6, ENCODER, "Codificador", "q(z|x)"),
+        _panel(left_edge, right_edge, LATENT, "Espaço latente", f"Z = {latent_dim}"),
+        _panel(right_edge + 6, x_out + 40, DECODER, "Decodificador", "p(x|z)"),
+        *_network(encoder, tallest, ENCODER),
+        *_network(decoder, tallest, DECODER),
         *_latent_space(encoder[-1], decoder[0], heads, z_at, tallest, latent_dim),
         _text(x_in, _bottom(data_dim, tallest) + 40, _math("x"), size=18),
         _text(x_out, _bottom(data_dim, tallest) + 40, "parâmetros", size=13),
@@ -84,24 +82,24 @@ def reparameterization() -> Diagram:
     """O sorteio de z no VAE, duas vezes: direto, que corta o gradiente, e como z = μ + σ ⊙ ε, por onde ele passa."""
     width, upper, lower = 900, 138, 378
     shapes = [
-        f'<rect width="{width}" height="566" rx="10" fill="#ffffff"/>',
+        f'<rect width="{width}" height="566" rx="10" fill="{WHITE}"/>',
         _strip(14, 226, width, "Sorteio direto"),
         *_sampling_flow(upper),
         _latent_node(_Z_AT, upper, "z", dashed=True),
-        _text(_Z_AT, upper - 38, _math("z ~ N(μ, σ²)"), size=16, color=_LATENT, weight="bold"),
-        _text(_Z_AT, upper + 48, "sorteado", size=13, color=_FAINT),
+        _text(_Z_AT, upper - 38, _math("z ~ N(μ, σ²)"), size=16, color=LATENT, weight="bold"),
+        _text(_Z_AT, upper + 48, "sorteado", size=13, color=FAINT),
         *_blocked_gradient(upper),
         _strip(254, 262, width, "Reparametrização"),
         *_sampling_flow(lower),
         _latent_node(_Z_AT, lower, "z"),
-        _text(_Z_AT, lower - 38, _math("z = μ + σ ⊙ ε"), size=16, color=_LATENT, weight="bold"),
-        _text((_Z_AT + _F_AT) / 2 - 12, lower - 11, "amostra de " + _math("q(z|x)"), size=13, color=_LATENT),
+        _text(_Z_AT, lower - 38, _math("z = μ + σ ⊙ ε"), size=16, color=LATENT, weight="bold"),
+        _text((_Z_AT + _F_AT) / 2 - 12, lower - 11, "amostra de " + _math("q(z|x)"), size=13, color=LATENT),
         *_noise(lower),
         *_open_gradient(lower),
         _arrow(236, 541, 292, 541),
         _text(368, 546, "ida: o cálculo de " + _math("f(z)"), size=14),
         _arrow(540, 541, 484, 541, kind="loss", dashed=True),
-        _text(640, 546, "volta: o gradiente, até " + _math("φ"), size=14, color=_LOSS),
+        _text(640, 546, "volta: o gradiente, até " + _math("φ"), size=14, color=LOSS),
     ]
     title = "O sorteio direto corta o gradiente; a reparametrização o deixa passar"
     description = (
@@ -123,7 +121,7 @@ def _diagram(name: str, title: str, description: str, width: int, height: int, s
             f'font-family="{_FONT}" text-anchor="middle">',
             f'<title id="{name}-title">{title}</title>',
             f'<desc id="{name}-desc">{description}</desc>',
-            f"<defs>{_arrow_head('ink', _INK)}{_arrow_head('loss', _LOSS)}</defs>",
+            f"<defs>{_arrow_head('ink', INK)}{_arrow_head('loss', LOSS)}</defs>",
             *shapes,
             "</svg>",
         ]
@@ -160,20 +158,20 @@ def _latent_space(
     """As duas cabeças, o ruído e z; `last` e `first` são as camadas vizinhas do codificador e do decodificador."""
     above, below, noise = _MIDDLE - 44, _MIDDLE + 44, _MIDDLE + 84
     return [
-        f'<rect x="{heads - 44}" y="{above - 27}" width="88" height="{below - above + 74}" rx="12" fill="#ffffff" '
-        f'fill-opacity="0.6" stroke="{_LOSS}" stroke-width="1.5" stroke-dasharray="2 3"/>',
+        f'<rect x="{heads - 44}" y="{above - 27}" width="88" height="{below - above + 74}" rx="12" fill="{WHITE}" '
+        f'fill-opacity="0.6" stroke="{LOSS}" stroke-width="1.5" stroke-dasharray="2 3"/>',
         _arrow(last[0] + 15, _MIDDLE - 10, heads - 34, above + 4),
         _arrow(last[0] + 15, _MIDDLE + 10, heads - 34, below - 4),
         _head(heads, above, "μ", latent_dim),
         _head(heads, below, "log σ²", latent_dim),
         _arrow(heads + 33, above + 6, z_at - 21, _MIDDLE - 9),
         _arrow(heads + 33, below - 6, z_at - 21, _MIDDLE + 9),
-        _text(z_at - 22, _MIDDLE - 66, _math("z = μ + σ ⊙ ε"), size=16, color=_LATENT, weight="bold"),
+        _text(z_at - 22, _MIDDLE - 66, _math("z = μ + σ ⊙ ε"), size=16, color=LATENT, weight="bold"),
         _arrow(z_at, noise - 16, z_at, _MIDDLE + 24, dashed=True),
-        f'<circle cx="{z_at}" cy="{_MIDDLE}" r="20" fill="#ffffff" stroke="{_LATENT}" stroke-width="2.5"/>',
+        f'<circle cx="{z_at}" cy="{_MIDDLE}" r="20" fill="{WHITE}" stroke="{LATENT}" stroke-width="2.5"/>',
         _text(z_at, _MIDDLE + 6, _math("z"), size=18),
         _text(z_at - 10, noise + 2, _math("ε") + " ~ N(0, I)", size=15),
-        _text(z_at - 10, noise + 20, "sorteado", size=13, color=_FAINT),
+        _text(z_at - 10, noise + 20, "sorteado", size=13, color=FAINT),
         _arrow(z_at + 22, _MIDDLE, first[0] - 17, _MIDDLE),
     ]
 
@@ -187,9 +185,9 @@ def _loss(x_in: int, heads: int, x_out: int, output_bottom: int, width: int) -> 
     return [
         _arrow(heads, _MIDDLE + 91, heads, top - 3, kind="loss"),
         _arrow(x_out, output_bottom + 64, x_out, top - 3, kind="loss"),
-        f'<path d="{around}" fill="none" stroke="{_LOSS}" stroke-width="2" marker-end="url(#loss)"/>',
-        f'<rect x="{width / 2 - 88}" y="10" width="176" height="24" fill="#ffffff"/>',
-        _text(width / 2, 27, "a própria imagem " + _math("x"), size=14, color=_LOSS),
+        f'<path d="{around}" fill="none" stroke="{LOSS}" stroke-width="2" marker-end="url(#loss)"/>',
+        f'<rect x="{width / 2 - 88}" y="10" width="176" height="24" fill="{WHITE}"/>',
+        _text(width / 2, 27, "a própria imagem " + _math("x"), size=14, color=LOSS),
         _loss_box(kl_at, top, "KL(" + _math("q(z|x)") + " ‖ " + _math("p(z)") + ")", "quanto q se afasta da prior"),
         _loss_box(
             reconstruction_at, top, "E" + _sub("q") + "[log " + _math("p(x|z)") + "]", "reconstrução: x é provável?"
@@ -197,26 +195,26 @@ def _loss(x_in: int, heads: int, x_out: int, output_bottom: int, width: int) -> 
         _arrow(kl_at + 60, top + 50, middle - 62, total - 22, kind="loss"),
         _arrow(reconstruction_at - 60, top + 50, middle + 62, total - 22, kind="loss"),
         _text(middle, total, "ELBO = E" + _sub("q") + "[log " + _math("p(x|z)") + "] − KL", size=17, weight="bold"),
-        _text(middle, total + 19, "em nats por exemplo; o treino a maximiza", size=13, color=_FAINT),
+        _text(middle, total + 19, "em nats por exemplo; o treino a maximiza", size=13, color=FAINT),
     ]
 
 
 def _sampling_flow(y: int) -> list[str]:
     """O que os dois fluxos têm em comum: x → codificador → μ, σ → z → f(z), com o eixo na altura y."""
     return [
-        _latent_node(_X_AT, y, "x", color=_ENCODER),
+        _latent_node(_X_AT, y, "x", color=ENCODER),
         f'<polygon points="{_ENCODER_AT - 50},{y - 44} {_ENCODER_AT + 50},{y - 30} {_ENCODER_AT + 50},{y + 30} '
-        f'{_ENCODER_AT - 50},{y + 44}" fill="{_ENCODER}" fill-opacity="0.14" stroke="{_ENCODER}" stroke-width="2"/>',
-        _text(_ENCODER_AT, y - 1, "codificador", size=14, color=_ENCODER, weight="bold"),
-        _text(_ENCODER_AT, y + 18, _math("φ"), size=16, color=_ENCODER),
+        f'{_ENCODER_AT - 50},{y + 44}" fill="{ENCODER}" fill-opacity="0.14" stroke="{ENCODER}" stroke-width="2"/>',
+        _text(_ENCODER_AT, y - 1, "codificador", size=14, color=ENCODER, weight="bold"),
+        _text(_ENCODER_AT, y + 18, _math("φ"), size=16, color=ENCODER),
         _arrow(_X_AT + 22, y, _ENCODER_AT - 52, y),
         *(_parameter_box(y + side * 42, name) for side, name in ((-1, "μ"), (1, "σ"))),
         *(_arrow(_ENCODER_AT + 52, y + side * 14, _PARAMETERS_AT - 29, y + side * 38) for side in (-1, 1)),
         *(_arrow(_PARAMETERS_AT + 29, y + side * 34, _Z_AT - 24, y + side * 9) for side in (-1, 1)),
         _arrow(_Z_AT + 24, y, _F_AT - 48, y),
-        f'<rect x="{_F_AT - 46}" y="{y - 26}" width="92" height="52" rx="8" fill="#ffffff" stroke="{_DECODER}" '
+        f'<rect x="{_F_AT - 46}" y="{y - 26}" width="92" height="52" rx="8" fill="{WHITE}" stroke="{DECODER}" '
         f'stroke-width="2.5"/>',
-        _text(_F_AT, y - 2, _math("f(z)"), size=17, color=_DECODER, weight="bold"),
+        _text(_F_AT, y - 2, _math("f(z)"), size=17, color=DECODER, weight="bold"),
         _text(_F_AT, y + 17, "log " + _math("p(x|z)"), size=13),
     ]
 
@@ -228,12 +226,12 @@ def _blocked_gradient(y: int) -> list[str]:
         _arrow(_F_AT - 50, y + 15, _Z_AT + 24, y + 15, kind="loss", dashed=True),
         _arrow(_Z_AT - 25, y, x + 18, y, kind="loss", dashed=True),
         *(
-            f'<line x1="{x - 14}" y1="{y - 14 * slope}" x2="{x + 14}" y2="{y + 14 * slope}" stroke="{_LOSS}" '
+            f'<line x1="{x - 14}" y1="{y - 14 * slope}" x2="{x + 14}" y2="{y + 14 * slope}" stroke="{LOSS}" '
             f'stroke-width="6" stroke-linecap="round"/>'
             for slope in (1, -1)
         ),
-        _text((_Z_AT + _F_AT) / 2, y + 37, _math("∂f/∂z"), size=15, color=_LOSS),
-        _text(x, y + 76, "sortear não tem derivada: o gradiente para aqui", size=14, color=_LOSS, weight="bold"),
+        _text((_Z_AT + _F_AT) / 2, y + 37, _math("∂f/∂z"), size=15, color=LOSS),
+        _text(x, y + 76, "sortear não tem derivada: o gradiente para aqui", size=14, color=LOSS, weight="bold"),
     ]
 
 
@@ -249,9 +247,9 @@ def _open_gradient(y: int) -> list[str]:
             _arrow(_PARAMETERS_AT - 31, y + side * 53, _ENCODER_AT + 54, y + side * 27, kind="loss", dashed=True)
             for side in (-1, 1)
         ),
-        _text((_Z_AT + _F_AT) / 2, y + 37, _math("∂f/∂z"), size=15, color=_LOSS),
-        _text((_PARAMETERS_AT + _Z_AT) / 2, y - 52, _math("∂z/∂μ") + " = 1", size=15, color=_LOSS),
-        _text((_PARAMETERS_AT + _Z_AT) / 2 - 4, y + 64, _math("∂z/∂σ = ε"), size=15, color=_LOSS),
+        _text((_Z_AT + _F_AT) / 2, y + 37, _math("∂f/∂z"), size=15, color=LOSS),
+        _text((_PARAMETERS_AT + _Z_AT) / 2, y - 52, _math("∂z/∂μ") + " = 1", size=15, color=LOSS),
+        _text((_PARAMETERS_AT + _Z_AT) / 2 - 4, y + 64, _math("∂z/∂σ = ε"), size=15, color=LOSS),
     ]
 
 
@@ -262,30 +260,30 @@ def _noise(y: int) -> list[str]:
         _latent_node(_Z_AT, below, "ε", dashed=True),
         _arrow(_Z_AT, below - 24, _Z_AT, y + 24),
         _text(_Z_AT + 84, below + 1, _math("ε") + " ~ N(0, I)", size=15),
-        _text(_Z_AT + 98, below + 20, "não depende de " + _math("φ"), size=13, color=_FAINT),
+        _text(_Z_AT + 98, below + 20, "não depende de " + _math("φ"), size=13, color=FAINT),
     ]
 
 
-def _latent_node(x: float, y: float, name: str, *, color: str = _LATENT, dashed: bool = False) -> str:
+def _latent_node(x: float, y: float, name: str, *, color: str = LATENT, dashed: bool = False) -> str:
     """Um círculo com um nome; tracejado quando o valor é sorteado ali."""
     dashes = ' stroke-dasharray="5 4"' if dashed else ""
-    return f'<circle cx="{x}" cy="{y}" r="21" fill="#ffffff" stroke="{color}" stroke-width="2.5"{dashes}/>' + _text(
+    return f'<circle cx="{x}" cy="{y}" r="21" fill="{WHITE}" stroke="{color}" stroke-width="2.5"{dashes}/>' + _text(
         x, y + 6, _math(name), size=18
     )
 
 
 def _parameter_box(y: float, name: str) -> str:
     return (
-        f'<rect x="{_PARAMETERS_AT - 27}" y="{y - 17}" width="54" height="34" rx="8" fill="#ffffff" '
-        f'stroke="{_LATENT}" stroke-width="2.5"/>' + _text(_PARAMETERS_AT, y + 6, _math(name), size=17)
+        f'<rect x="{_PARAMETERS_AT - 27}" y="{y - 17}" width="54" height="34" rx="8" fill="{WHITE}" '
+        f'stroke="{LATENT}" stroke-width="2.5"/>' + _text(_PARAMETERS_AT, y + 6, _math(name), size=17)
     )
 
 
 def _strip(top: float, height: float, width: float, name: str) -> str:
     return (
-        f'<rect x="14" y="{top}" width="{width - 28}" height="{height}" rx="12" fill="{_LATENT}" fill-opacity="0.05" '
-        f'stroke="{_LATENT}" stroke-opacity="0.45"/>'
-        f'<text x="32" y="{top + 26}" font-size="16" font-weight="bold" fill="{_LATENT}" text-anchor="start">'
+        f'<rect x="14" y="{top}" width="{width - 28}" height="{height}" rx="12" fill="{LATENT}" fill-opacity="0.05" '
+        f'stroke="{LATENT}" stroke-opacity="0.45"/>'
+        f'<text x="32" y="{top + 26}" font-size="16" font-weight="bold" fill="{LATENT}" text-anchor="start">'
         f"{name}</text>"
     )
 
@@ -303,29 +301,29 @@ def _panel(left: float, right: float, color: str, name: str, detail: str) -> str
 def _bar(x: float, units: int, tallest: int, color: str) -> str:
     half = _half_height(units, tallest)
     return (
-        f'<rect x="{x - 13}" y="{_MIDDLE - half}" width="26" height="{2 * half}" rx="5" fill="#ffffff" '
+        f'<rect x="{x - 13}" y="{_MIDDLE - half}" width="26" height="{2 * half}" rx="5" fill="{WHITE}" '
         f'stroke="{color}" stroke-width="2.5"/>' + _text(x, _MIDDLE + half + 18, str(units), size=14)
     )
 
 
 def _head(x: float, y: float, name: str, units: int) -> str:
     return (
-        f'<rect x="{x - 32}" y="{y - 17}" width="64" height="34" rx="8" fill="#ffffff" stroke="{_LATENT}" '
+        f'<rect x="{x - 32}" y="{y - 17}" width="64" height="34" rx="8" fill="{WHITE}" stroke="{LATENT}" '
         f'stroke-width="2.5"/>' + _text(x, y + 6, _math(name), size=16) + _text(x, y + 34, str(units), size=14)
     )
 
 
 def _loss_box(x: float, y: float, term: str, meaning: str) -> str:
     return (
-        f'<rect x="{x - 102}" y="{y}" width="204" height="48" rx="8" fill="#ffffff" stroke="{_LOSS}" '
+        f'<rect x="{x - 102}" y="{y}" width="204" height="48" rx="8" fill="{WHITE}" stroke="{LOSS}" '
         f'stroke-width="2"/>'
-        + _text(x, y + 20, term, size=16, color=_LOSS, weight="bold")
-        + _text(x, y + 39, meaning, size=13, color=_INK)
+        + _text(x, y + 20, term, size=16, color=LOSS, weight="bold")
+        + _text(x, y + 39, meaning, size=13, color=INK)
     )
 
 
 def _arrow(x0: float, y0: float, x1: float, y1: float, *, kind: str = "ink", dashed: bool = False) -> str:
-    color = {"ink": _INK, "loss": _LOSS}[kind]
+    color = {"ink": INK, "loss": LOSS}[kind]
     dashes = ' stroke-dasharray="5 4"' if dashed else ""
     return (
         f'<line x1="{x0}" y1="{y0}" x2="{x1}" y2="{y1}" stroke="{color}" stroke-width="2"{dashes} '
@@ -340,7 +338,7 @@ def _arrow_head(name: str, color: str) -> str:
     )
 
 
-def _text(x: float, y: float, content: str, *, size: int, color: str = _INK, weight: str = "normal") -> str:
+def _text(x: float, y: float, content: str, *, size: int, color: str = INK, weight: str = "normal") -> str:
     return f'<text x="{x}" y="{y}" font-size="{size}" font-weight="{weight}" fill="{color}">{content}</text>'
 
 

@@ -3,67 +3,58 @@
 As figuras não passam pelo pyplot: nada fica aberto nem muda o estado de quem chamou.
 """
 
-import base64
-import html
+import functools
 import io
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import matplotlib
 import matplotlib.patheffects
 import torch
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
-from matplotlib.style import library as styles
 from matplotlib.textpath import TextPath
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 from torch import Tensor
 
-from vae_lessons.models import VAE
-from vae_lessons.training import History
+from vae_lessons import style
+from vae_lessons.distributions import Normal
+from vae_lessons.models import VAE, evaluating
+from vae_lessons.style import BLACK, BLUE, CLASS_COLORS, GREY, MIST, SILVER, WHITE, latent_name, mix, number
 
-# Dez cores distinguíveis por quem tem daltonismo (Petroff, 2021, arXiv:2107.02270), uma por classe.
-CLASS_COLORS = tuple(styles["petroff10"]["axes.prop_cycle"].by_key()["color"])
-
-# Uma cor (Okabe e Ito, 2008) e um traço por linha: em cinza, ou para quem não vê a cor, fica o traço.
-_LINE_STYLES = (
-    ("#0072B2", "-"),
-    ("#D55E00", "--"),
-    ("#009E73", "-."),
-    ("#CC79A7", ":"),
-    ("#000000", (0, (6, 1.5, 1, 1.5, 1, 1.5))),
-    ("#E69F00", (0, (1, 1))),
-)
 _DPI = 110
 _FULL_WIDTH = 8.2  # polegadas: 900 px a 110 dpi
 _LARGEST_IMAGE = 1.1  # polegadas
-_GREY = "#6b6b6b"
-_FRAME = "#7f97b5"  # separa as imagens: não se confunde com nenhum cinza delas
-_STYLE = {
-    "font.size": 11,
-    "axes.titlesize": 12,
-    "axes.labelsize": 11,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": _GREY,
-    "xtick.color": _GREY,
-    "ytick.color": _GREY,
-    "xtick.labelcolor": "black",
-    "ytick.labelcolor": "black",
-    "xtick.labelsize": 10,
-    "ytick.labelsize": 10,
-    "legend.frameon": False,
-    "legend.fontsize": 10,
-    "figure.constrained_layout.use": True,
+_TITLES = {  # dos painéis das curvas; as outras grandezas levam o nome que têm no History
+    "elbo": "ELBO",
+    "log_likelihood": r"Log-verossimilhança  $\mathrm{E}_q[\log p(x|z)]$",
+    "kl": r"$\mathrm{KL}(q(z|x)\,\|\,p(z))$",
 }
+_NO_CURVE = {"seconds", "beta", "val_seconds", "val_beta"}
+
+
+def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Desenha com os parâmetros de `style`, sem mudar os de quem chamou, e com vírgula decimal nos eixos."""
+
+    @functools.wraps(draw)
+    def styled(*args, **kwargs) -> Figure:
+        with matplotlib.rc_context(style.RC):
+            fig = draw(*args, **kwargs)
+        style.decimal_commas(fig)
+        return fig
+
+    return styled
 
 
 def png(fig: Figure, *, dpi: int = 100) -> bytes:
-    """A figura como bytes PNG em até 256 cores: um terço do tamanho, que o notebook guarda, sem diferença à vista."""
+    """A figura como bytes PNG, com vírgula decimal nos eixos.
+
+    São até 256 cores: um terço do tamanho, que o notebook guarda, sem diferença à vista.
+    """
+    style.decimal_commas(fig)
     full, compact = io.BytesIO(), io.BytesIO()
     fig.savefig(full, format="png", dpi=dpi)
     picture = Image.open(full).convert("RGB").quantize(256, dither=Image.Dither.NONE)
@@ -74,24 +65,21 @@ def png(fig: Figure, *, dpi: int = 100) -> bytes:
 def show(fig: Figure, alt: str) -> None:
     """Mostra a figura no notebook, com `alt` como texto alternativo: o que diz a figura a quem não a vê.
 
-    A saída leva a figura duas vezes. O JupyterLab e o HTML exportado escolhem text/html, um <img alt="...">, porque
-    ignoram o texto alternativo de image/png; os outros leitores (PDF, nbsphinx) usam image/png e seus metadados.
-    O texto simples, que o nbval compara, é o próprio `alt`. Se a figura veio do pyplot, é fechada lá.
-    Levanta ValueError se `alt` estiver vazio.
+    Os eixos ganham vírgula decimal. O texto simples da saída, que o nbval compara, é o próprio `alt`; o resto está em
+    style.mimebundle. Se a figura veio do pyplot, é fechada lá.
+    Levanta ValueError se `alt` estiver vazio e TypeError se `fig` não for uma figura do matplotlib.
     """
-    if not alt.strip():
-        raise ValueError("Falta o texto alternativo: descreva em uma frase o que a figura mostra, em show(fig, alt).")
+    if not isinstance(fig, Figure):
+        raise TypeError(f"show espera uma figura do matplotlib (fig), mas veio {type(fig).__name__}.")
     from IPython.display import display  # só quem mostra precisa do IPython
 
-    image = base64.b64encode(png(fig, dpi=_DPI)).decode("ascii")
-    tag = f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{image}">'
-    bundle = {"text/html": tag, "image/png": image, "text/plain": alt}
-    display(bundle, raw=True, metadata={"image/png": {"alt": alt}})
+    data, metadata = style.mimebundle(png(fig, dpi=_DPI), alt)
+    display(data, raw=True, metadata=metadata)
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close(fig)
 
 
-@matplotlib.rc_context(_STYLE)
+@_styled
 def image_grid(
     images: Tensor,
     image_shape: tuple[int, int],
@@ -118,7 +106,7 @@ def image_grid(
     label_width = max(map(_text_width, row_titles)) if row_titles else 0.0
     gap_x, gap_y = 0.06, 0.24 if titles else 0.06
     w = min(_LARGEST_IMAGE, (_FULL_WIDTH - label_width) / columns - gap_x)
-    h = w * image_shape[0] / image_shape[1]
+    h = w * pictures.shape[1] / pictures.shape[2]
     left, bottom, top = -label_width - gap_x / 2, -(rows - 1) * (h + gap_y) - 0.03, h + gap_y - 0.03
     right = columns * (w + gap_x) - gap_x / 2
     fig = Figure(figsize=(right - left, top - bottom), dpi=_DPI, layout="none")
@@ -127,7 +115,7 @@ def image_grid(
     for i, picture in enumerate(pictures.numpy()):
         x, y = i % columns * (w + gap_x), -(i // columns) * (h + gap_y)
         ax.imshow(picture, cmap="gray", vmin=0, vmax=1, extent=(x, x + w, y, y + h))
-        ax.add_patch(Rectangle((x, y), w, h, fill=False, edgecolor=_FRAME, linewidth=1))
+        ax.add_patch(Rectangle((x, y), w, h, fill=False, edgecolor=style.FRAME, linewidth=1))
         if titles:
             ax.text(x + w / 2, y + h + 0.04, titles[i], ha="center", va="bottom", fontsize=10)
     for row, title in enumerate(row_titles or ()):
@@ -153,25 +141,34 @@ def samples(mean: Tensor, sample: Tensor, image_shape: tuple[int, int]) -> Figur
     return _rows({"média de p(x|z)": mean, "amostra de p(x|z)": sample}, image_shape)
 
 
-@torch.no_grad()
-@matplotlib.rc_context(_STYLE)
+@_styled
 def latent_manifold(model: VAE, image_shape: tuple[int, int], *, n: int = 15, dims: tuple[int, int] = (0, 1)) -> Figure:
     """Médias decodificadas numa grade n×n de dois latentes: o plano latente visto pelo decodificador.
 
     A grade está nos quantis (i + ½)/n da prior, como na figura 4 de Kingma e Welling (2014): cada imagem cobre a mesma
-    probabilidade. Os outros latentes ficam na média da prior, 0.
+    probabilidade. Os outros latentes ficam na média da prior. Decodifica em modo de avaliação e devolve o modelo como
+    estava.
     dims: que latentes, contados a partir de 0, vão no eixo horizontal e no vertical.
-    Levanta ValueError se n < 2, se o modelo não tiver dois latentes ou se as formas não casarem.
+    Levanta ValueError se n < 2, se o modelo não tiver dois latentes ou se as formas não casarem, e TypeError se a prior
+    não for Normal: só dela se conhecem os quantis.
     """
     if n < 2:
         raise ValueError(f"n (imagens por lado) deve ser ao menos 2, mas veio {n}.")
     _require_dims(dims, model.latent_dim)
+    if not isinstance(model.prior, Normal):
+        raise TypeError(
+            f"A grade fica nos quantis de uma prior Normal, mas a do modelo é {type(model.prior).__name__}. Escolha os "
+            "z, decodifique-os e mostre as médias com image_grid."
+        )
     center = model.prior.mean
-    quantiles = torch.special.ndtri((torch.arange(n, dtype=torch.float64) + 0.5) / n).to(center)
+    standard = torch.special.ndtri((torch.arange(n, dtype=torch.float64) + 0.5) / n).to(center)
+    across, up = (center[dim] + (0.5 * model.prior.log_var[dim]).exp() * standard for dim in dims)
     z = center.repeat(n, n, 1)
-    z[..., dims[0]] = quantiles
-    z[..., dims[1]] = quantiles.flip(0)[:, None]  # a primeira linha da figura é a de cima
-    pictures = _as_pictures(model.decode(z).mean.flatten(0, 1), image_shape)
+    z[..., dims[0]] = across
+    z[..., dims[1]] = up.flip(0)[:, None]  # a primeira linha da figura é a de cima
+    with evaluating(model):
+        means = model.decode(z.flatten(0, 1)).mean
+    pictures = _as_pictures(means, image_shape)
     framed = torch.nn.functional.pad(pictures, (0, 1, 0, 1), value=math.nan)  # o que é NaN deixa ver o fundo
     height, width = framed.shape[1:]
     mosaic = framed.unflatten(0, (n, n)).transpose(1, 2).flatten(2).flatten(0, 1)
@@ -179,92 +176,120 @@ def latent_manifold(model: VAE, image_shape: tuple[int, int], *, n: int = 15, di
     side = 6.6
     fig = Figure(figsize=(side, 0.15 + (side - 0.15) * height / width), dpi=_DPI)
     ax = fig.subplots()
-    ax.set_facecolor(_FRAME)
+    ax.set_facecolor(style.FRAME)
     ax.imshow(mosaic[:-1, :-1].numpy(), cmap="gray", vmin=0, vmax=1, extent=(0, n * width - 1, 1, n * height))
     shown = range(0, n, math.ceil(n / 15))
-    labels = [_number(quantiles[i].item(), 1) for i in shown]
-    ax.set_xticks([(i + 0.5) * width - 0.5 for i in shown], labels)
-    ax.set_yticks([(i + 0.5) * height + 0.5 for i in shown], labels)
+    ax.set_xticks([(i + 0.5) * width - 0.5 for i in shown], [number(across[i], 1) for i in shown])
+    ax.set_yticks([(i + 0.5) * height + 0.5 for i in shown], [number(up[i], 1) for i in shown])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    ax.set(xlabel=f"{_latent_name(dims[0])}, nos quantis da prior", ylabel=_latent_name(dims[1]))
+    ax.set(xlabel=f"{latent_name(dims[0])}, nos quantis da prior", ylabel=latent_name(dims[1]))
     return fig
 
 
-@matplotlib.rc_context(_STYLE)
-def training_curves(history: History | Mapping[str, History]) -> Figure:
-    """A ELBO e os seus dois termos, cada um no seu painel, época a época, em nats por exemplo.
+@_styled
+def training_curves(history) -> Figure:
+    """A média de cada época, em nats por exemplo, um painel por grandeza: a ELBO e seus dois termos, ou o que houver.
 
     history: um History (treino e, se houver, validação), ou {rótulo: History} para comparar treinos, com uma linha por
-    treino: a da validação, se houver, senão a do treino. β só aparece, junto à KL, se mudar durante o treino.
+    treino: a da validação, se houver, senão a do treino. Os painéis são as grandezas que ele registrou, pelo nome; β só
+    aparece, junto à KL (ou, se não houver, no último painel), se mudar durante o treino.
     Levanta ValueError se algum History estiver vazio.
     """
     runs = history if isinstance(history, Mapping) else {"": history}
     if not runs or not all(map(len, runs.values())):
         raise ValueError("Não há curvas a mostrar: o History não tem nenhuma época completa. Treine antes com fit.")
     lines = _comparison_lines(runs) if isinstance(history, Mapping) else _train_and_validation_lines(history)
+    names = list(dict.fromkeys(name.removeprefix("val_") for run in runs.values() for name in _series(run)))
 
-    fig = Figure(figsize=(_FULL_WIDTH, 2.9), dpi=_DPI)
-    panels = fig.subplots(1, 3)
-    titles = ("ELBO", r"Log-verossimilhança  $\mathrm{E}_q[\log p(x|z)]$", r"$\mathrm{KL}(q(z|x)\,\|\,p(z))$")
-    for ax, name, title in zip(panels, ("elbo", "log_likelihood", "kl"), titles, strict=True):
-        for i, (label, run, prefix) in enumerate(lines):
-            color, dashes = _LINE_STYLES[i % len(_LINE_STYLES)]
-            values = getattr(run, prefix + name)
-            ax.plot(range(1, len(values) + 1), values, color=color, linestyle=dashes, linewidth=1.8, label=label)
-        ax.set_title(title, fontsize=11)
-        ax.set_xlabel("época")
-        ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-        ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _number(value)))
-        ax.grid(axis="y", color="#e6e6e6", linewidth=0.8)
-        ax.set_axisbelow(True)
-    panels[0].set_ylabel("nats por exemplo")
+    columns, rows = min(3, len(names)), math.ceil(len(names) / 3)
+    fig = Figure(figsize=(_FULL_WIDTH * max(columns, 2) / 3, 2.9 * rows), dpi=_DPI)
+    panels = dict(zip(names, fig.subplots(rows, columns, squeeze=False).flat, strict=False))
+    for unused in fig.axes[len(names) :]:
+        unused.remove()
+    for (name, ax), is_first in zip(panels.items(), [True, False, False] * rows, strict=False):
+        _draw_series(ax, name, lines)
+        ax.set_ylabel("nats por exemplo" if is_first else "")
     if isinstance(history, Mapping):  # rótulos de qualquer tamanho: fora dos painéis
-        fig.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        fig.legend(*_handles(panels.values()), loc="outside lower center", ncols=3)
     else:
-        panels[0].legend(loc="lower right")
-    _draw_changing_beta(panels[2], [run for run in runs.values() if len(set(run.beta)) > 1])
+        panels[names[0]].legend(loc="lower right" if names[0] == "elbo" else "best")
+    changing = [run for run in runs.values() if len(set(run.beta)) > 1]
+    _draw_changing_beta(panels.get("kl", panels[names[-1]]), changing)
     return fig
 
 
-@matplotlib.rc_context(_STYLE)
+@_styled
 def latent_scatter(
-    codes: Tensor, labels: Tensor, *, prior_circles: bool = True, dims: tuple[int, int] = (0, 1)
+    codes: Tensor, labels: Tensor | None = None, *, prior_circles: bool = True, dims: tuple[int, int] = (0, 1)
 ) -> Figure:
     """As médias da posterior no plano de dois latentes, uma cor por classe e o número dela no seu centroide.
 
-    codes: [N, Z] · labels: inteiros [N] · prior_circles: círculos a 1, 2 e 3 desvios padrão da prior ·
+    codes: [N, Z] · labels: inteiros [N]; sem eles, uma cor só · prior_circles: os círculos de draw_prior_circles ·
     dims: que latentes, contados a partir de 0, vão no eixo horizontal e no vertical.
     Levanta ValueError se as formas não casarem ou se houver menos de dois latentes.
     """
     if codes.ndim != 2 or len(codes) == 0:
         raise ValueError(f"codes deve ter forma [N, Z] com ao menos um exemplo, mas veio {tuple(codes.shape)}.")
-    if labels.shape != codes.shape[:1] or labels.is_floating_point():
+    if labels is not None and (labels.shape != codes.shape[:1] or labels.is_floating_point()):
         raise ValueError(
             f"labels deve ter um inteiro por exemplo, [{len(codes)}], mas veio {labels.dtype} {tuple(labels.shape)}."
         )
     _require_dims(dims, codes.shape[1])
-    points, labels = codes.detach().cpu()[:, list(dims)], labels.cpu()
+    points = codes.detach().cpu()[:, list(dims)]
 
     fig = Figure(figsize=(6.2, 6.0), dpi=_DPI)
     ax = fig.subplots()
     if prior_circles:
-        _draw_prior_circles(ax)
-    classes = labels.unique().tolist()
-    span = max(6.0, 2 * points.abs().max().item())
-    centroids = _spread(torch.stack([points[labels == label].mean(0) for label in classes]), gap=0.055 * span)
-    for label, centroid in zip(classes, centroids.tolist(), strict=True):
-        color = CLASS_COLORS[label % len(CLASS_COLORS)]
-        ax.scatter(*points[labels == label].T.numpy(), s=14, color=color, alpha=0.75, linewidths=0, label=str(label))
-        dark = tuple(0.65 * channel for channel in to_rgb(color))  # as cores claras, em branco, não se leem
-        _write_outlined(ax, *centroid, str(label), fontsize=17, color=dark)
+        draw_prior_circles(ax)
+    if labels is None:
+        ax.scatter(*points.T.numpy(), s=14, color=BLUE, alpha=0.6, linewidths=0)
+    else:
+        _draw_classes(ax, points, labels.cpu())
     ax.set_aspect("equal")
-    ax.set(xlabel=_latent_name(dims[0]), ylabel=_latent_name(dims[1]))
+    ax.set(xlabel=latent_name(dims[0]), ylabel=latent_name(dims[1]))
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(7, integer=True))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: _number(value)))
     return fig
+
+
+def draw_prior_circles(ax: Axes) -> None:
+    """Em `ax`, a prior N(0, I): a origem e os círculos a 1, 2 e 3 desvios padrão."""
+    for radius in (1, 2, 3):
+        ax.add_patch(Circle((0, 0), radius, fill=False, edgecolor=SILVER, linewidth=0.9, linestyle="--", zorder=0))
+        _write_outlined(ax, 0, radius, f"{radius}σ", fontsize=9, color=GREY)
+    ax.plot(0, 0, "+", color=GREY, markersize=7, zorder=0)
+
+
+def draw_heatmap(
+    ax: Axes,
+    values: Tensor,
+    *,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    label: str = "",
+    decimals: int = 2,
+    largest: float | None = None,
+) -> None:
+    """Em `ax`, uma tabela de números não negativos: quanto mais escura a casa, maior o que está escrito nela.
+
+    values: [R, C] · rows, columns: os nomes das linhas e das colunas · label: o que se mede, com a unidade; se vier, há
+    uma barra de cores · decimals: as casas dos números · largest: o valor da cor mais escura, em geral o maior deles.
+    Levanta ValueError se os nomes não forem um por linha e um por coluna.
+    """
+    values = torch.as_tensor(values).detach().cpu().double()
+    _require_one_each("rows", rows, len(values), "linhas")
+    _require_one_each("columns", columns, values.shape[1], "colunas")
+    largest = values.max().item() if largest is None else largest
+    picture = ax.imshow(values.numpy(), cmap=style.SEQUENTIAL, vmin=0, vmax=largest, aspect="auto")
+    for row, line in enumerate(values.tolist()):
+        for column, value in enumerate(line):
+            color = WHITE if value > 0.55 * largest else BLACK
+            ax.text(column, row, number(value, decimals), ha="center", va="center", fontsize=9, color=color)
+    ax.set_xticks(range(len(columns)), columns)
+    ax.set_yticks(range(len(rows)), rows)
+    if label:
+        ax.figure.colorbar(picture, ax=ax, label=label)
 
 
 def _rows(rows: dict[str, Tensor], image_shape: tuple[int, int]) -> Figure:
@@ -278,9 +303,14 @@ def _rows(rows: dict[str, Tensor], image_shape: tuple[int, int]) -> Figure:
 
 def _as_pictures(images: Tensor, image_shape: tuple[int, int]) -> Tensor:
     """[N, D] → [N, H, W] na CPU, depois de conferir que é isso mesmo."""
-    height, width = image_shape
+    height, width = _height_and_width(image_shape)
+    if not isinstance(images, Tensor):
+        raise TypeError(
+            f"As imagens devem ser um tensor [N, D], mas veio {type(images).__name__}. De NumPy, use torch.from_numpy."
+        )
     if images.ndim != 2 or len(images) == 0:
-        raise ValueError(f"As imagens devem ter forma [N, D] com ao menos uma, mas veio {tuple(images.shape)}.")
+        hint = " Passe antes por .flatten(1)." if images.ndim == 3 else ""
+        raise ValueError(f"As imagens devem ter forma [N, D] com ao menos uma, mas veio {tuple(images.shape)}.{hint}")
     if images.shape[1] != height * width:
         raise ValueError(
             f"Imagens de {height}×{width} têm {height * width} pixels, mas cada linha tem {images.shape[1]}. "
@@ -294,37 +324,80 @@ def _as_pictures(images: Tensor, image_shape: tuple[int, int]) -> Tensor:
     return images.detach().cpu().reshape(-1, height, width)
 
 
-def _train_and_validation_lines(history: History) -> list[tuple[str, History, str]]:
+def _height_and_width(image_shape) -> tuple[int, int]:
+    if not isinstance(image_shape, Sequence) or len(image_shape) != 2:
+        raise ValueError(
+            f"image_shape deve ser (altura, largura), mas veio {image_shape}. O de um Dataset de imagens em tons de "
+            "cinza é data.image_shape; dados que não são imagens não têm nenhum."
+        )
+    return image_shape[0], image_shape[1]
+
+
+def _series(history) -> dict[str, list[float]]:
+    """O que se desenha de um History: as listas, uma entrada por época, das médias de treino e de validação."""
+    lists = {name: values for name, values in vars(history).items() if isinstance(values, list) and values}
+    return {name: values for name, values in lists.items() if name not in _NO_CURVE}
+
+
+def _has_validation(history) -> bool:
+    return any(name.startswith("val_") for name in _series(history))
+
+
+def _train_and_validation_lines(history) -> list[tuple]:
+    """(rótulo, History, prefixo das grandezas) de cada linha."""
     train = [("treino", history, "")]
-    return [*train, ("validação", history, "val_")] if history.val_elbo else train
+    return [*train, ("validação", history, "val_")] if _has_validation(history) else train
 
 
-def _comparison_lines(runs: Mapping[str, History]) -> list[tuple[str, History, str]]:
+def _comparison_lines(runs: Mapping) -> list[tuple]:
     """Uma linha por treino; o rótulo diz em que dados ela foi medida."""
     return [
-        (f"{label} (validação)", run, "val_") if run.val_elbo else (f"{label} (treino)", run, "")
+        (f"{label} (validação)", run, "val_") if _has_validation(run) else (f"{label} (treino)", run, "")
         for label, run in runs.items()
     ]
 
 
-def _draw_changing_beta(ax: Axes, runs: Sequence[History]) -> None:
+def _draw_series(ax: Axes, name: str, lines: Sequence[tuple]) -> None:
+    for i, (label, run, prefix) in enumerate(lines):
+        color, dashes = style.LINES[i % len(style.LINES)]
+        values = _series(run).get(prefix + name, ())
+        if values:
+            ax.plot(range(1, len(values) + 1), values, color=color, linestyle=dashes, linewidth=1.8, label=label)
+    ax.set_title(_TITLES.get(name, name), fontsize=11)
+    ax.set_xlabel("época")
+    ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    ax.grid(axis="y", color=MIST, linewidth=0.8)
+    ax.set_axisbelow(True)
+
+
+def _handles(panels: Iterable[Axes]) -> tuple[list, list[str]]:
+    """As linhas da legenda, uma por rótulo, estejam no painel que estiverem."""
+    by_label = {line.get_label(): line for ax in panels for line in ax.lines}
+    return list(by_label.values()), list(by_label)
+
+
+def _draw_changing_beta(ax: Axes, runs: Sequence) -> None:
     if not runs:
         return
     twin = ax.twinx()
     for run in runs:
-        twin.plot(range(1, len(run.beta) + 1), run.beta, color="#9a9a9a", linestyle=":", linewidth=1.5)
+        twin.plot(range(1, len(run.beta) + 1), run.beta, color=GREY, linestyle=":", linewidth=1.5)
     twin.set_ylim(bottom=0)
-    twin.set_ylabel("β (pontilhado)", color=_GREY)
-    twin.tick_params(labelcolor=_GREY)
+    twin.set_ylabel("β (pontilhado)", color=GREY)
+    twin.tick_params(labelcolor=GREY)
     twin.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-    twin.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _number(value)))
 
 
-def _draw_prior_circles(ax: Axes) -> None:
-    for radius in (1, 2, 3):
-        ax.add_patch(Circle((0, 0), radius, fill=False, edgecolor="#b5b5b5", linewidth=0.9, linestyle="--", zorder=0))
-        _write_outlined(ax, 0, radius, f"{radius}σ", fontsize=9, color=_GREY)
-    ax.plot(0, 0, "+", color=_GREY, markersize=7, zorder=0)
+def _draw_classes(ax: Axes, points: Tensor, labels: Tensor) -> None:
+    classes = labels.unique().tolist()
+    span = max(6.0, 2 * points.abs().max().item())
+    centroids = _spread(torch.stack([points[labels == label].mean(0) for label in classes]), gap=0.055 * span)
+    for label, centroid in zip(classes, centroids.tolist(), strict=True):
+        color = CLASS_COLORS[label % len(CLASS_COLORS)]
+        ax.scatter(*points[labels == label].T.numpy(), s=14, color=color, alpha=0.75, linewidths=0, label=str(label))
+        dark = mix(color, BLACK, 0.35)  # as cores claras, em branco, não se leem
+        _write_outlined(ax, *centroid, str(label), fontsize=17, color=dark)
 
 
 def _spread(points: Tensor, gap: float) -> Tensor:
@@ -349,16 +422,6 @@ def _write_outlined(ax: Axes, x: float, y: float, text: str, *, fontsize: float,
 def _text_width(text: str) -> float:
     """Largura de um rótulo de 11 pontos, em polegadas, com a folga que o separa das imagens."""
     return TextPath((0, 0), text, size=11).get_extents().x1 / 72 + 0.15
-
-
-def _latent_name(dim: int) -> str:
-    return "z" + str(dim + 1).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
-
-
-def _number(value: float, decimals: int | None = None) -> str:
-    """Com vírgula decimal e o sinal de menos tipográfico."""
-    text = f"{value:g}" if decimals is None else f"{round(value, decimals) + 0.0:.{decimals}f}"
-    return text.replace("-", "−").replace(".", ",")
 
 
 def _require_one_each(name: str, values: Sequence[str] | None, expected: int, of_what: str) -> None:

@@ -22,6 +22,7 @@ from vae_lessons.devices import choose_device
 from vae_lessons.distributions import kl_divergence
 from vae_lessons.estimators import gumbel_softmax
 from vae_lessons.evaluation import log_likelihood, rate_distortion
+from vae_lessons.files import user_path
 from vae_lessons.models import VAE, categorical_vae, evaluating, mlp_vae
 from vae_lessons.objectives import ElboTerms, elbo, log_importance_weights
 from vae_lessons.randomness import seeded
@@ -164,7 +165,7 @@ def reproduce(
     with seeded(seed, torch.device("cpu")):
         model = setting.build()
     started = time.perf_counter()
-    path = None if checkpoints is None else Path(checkpoints) / f"{name}-{seed}.pt"
+    path = None if checkpoints is None else user_path(checkpoints) / f"{name}-{seed}.pt"
     n_epochs = epochs or setting.config.epochs
     config = replace(setting.config, epochs=n_epochs, seed=seed, device=device, checkpoint=path)
     options = {"objective": setting.objective, "schedules": setting.schedules, "progress": progress}
@@ -239,7 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             result = reproduce(name, **options, progress=not as_json)
         except (ValueError, FileNotFoundError) as error:  # o pedido não serve, ou faltam os dados
             raise SystemExit(str(error)) from error
-        print(json.dumps(result, ensure_ascii=False) if as_json else report(result))
+        print(json.dumps(result) if as_json else report(result))
 
 
 if __name__ == "__main__":

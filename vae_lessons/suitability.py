@@ -46,11 +46,11 @@ def measured(model, data: Dataset | Tensor) -> Tensor:
 
 def _require_full_scale(data: Dataset) -> None:
     least, most = (int(value) for value in data.x.aminmax())
-    if most < _DARKEST_BRIGHTEST:
+    if 0 < most < _DARKEST_BRIGHTEST:
         raise ValueError(
-            f"Os {data.columns} de {data.name!r} são uint8 e vão de {least} a {most}; o esperado é de 0 a 255, e assim "
-            "o modelo veria imagens quase pretas. Ponha-os na escala: por exemplo, "
-            f"(x.float() * (255 / {max(most, 1)})).round().to(torch.uint8). Se são contagens, converta com x.float()."
+            f"{data.name!r} tem {data.columns} uint8 que vão de {least} a {most}; o esperado é de 0 a 255, e assim o "
+            "modelo veria imagens quase pretas. Ponha tudo na escala: por exemplo, "
+            f"(x.float() * (255 / {most})).round().to(torch.uint8). Se são contagens, converta com x.float()."
         )
 
 
@@ -63,8 +63,8 @@ def _require_support(data: Dataset, likelihood) -> None:
         )
     if likelihood in _UNIT_INTERVAL and not (least >= 0 and most <= 1):
         raise ValueError(
-            f"likelihood={likelihood!r} é para números entre 0 e 1, mas os {data.columns} de {data.name!r} vão de "
-            f"{least:.3g} a {most:.3g}. Se são tons de cinza de 0 a 255, divida por 255 ou converta para uint8; senão, "
+            f"likelihood={likelihood!r} é para números entre 0 e 1, mas os de {data.name!r} vão de {least:.3g} a "
+            f"{most:.3g}. Se são tons de cinza de 0 a 255, divida por 255 ou converta para uint8; senão, "
             "use outra verossimilhança, como 'gaussian'."
         )
 
@@ -75,14 +75,15 @@ def _warn_unless_a_likelihood(data: Dataset, likelihood, mode: str) -> None:
     if likelihood == "bernoulli" and (mode == "none" or not is_image) and not binary:
         remedy = "binarize='dynamic'" if is_image else "(x * 255).round().to(torch.uint8), que o treino binariza"
         warnings.warn(
-            f"A Bernoulli só é uma verossimilhança para 0 ou 1, e os {data.columns} são tons de cinza: o que for "
-            f"impresso como ELBO não será um limite de log p(x). Use {remedy}, ou um modelo com "
+            f"A Bernoulli só é uma verossimilhança para {data.columns} 0 ou 1, e {data.name!r} traz tons de cinza: "
+            f"o que for impresso como ELBO não será um limite de log p(x). Use {remedy}, ou um modelo com "
             "likelihood='continuous_bernoulli' ou 'gaussian'.",
-            stacklevel=4,
+            stacklevel=5,
         )
     if likelihood in ("gaussian", "continuous_bernoulli") and is_image and mode != "none":
         warnings.warn(
-            f"likelihood={likelihood!r} é uma densidade para tons de cinza, e binarize={mode!r} entrega 0 ou 1: a "
-            "densidade pode crescer sem limite e não se compara à probabilidade de uma Bernoulli. Use binarize='none'.",
-            stacklevel=4,
+            f"likelihood={likelihood!r} é uma densidade para tons de cinza, e binarize={mode!r} entrega {data.columns} "
+            "0 ou 1: a densidade pode crescer sem limite e não se compara à probabilidade de uma Bernoulli. Use "
+            "binarize='none'.",
+            stacklevel=5,
         )

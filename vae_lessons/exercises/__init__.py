@@ -4,7 +4,8 @@
 """
 
 from vae_lessons.exercises import lesson_00, lesson_01, lesson_02, lesson_03, lesson_04, lesson_05
-from vae_lessons.exercises.checking import Exercise, Result, display_result, grade
+from vae_lessons.exercises.checking import Exercise, grade
+from vae_lessons.exercises.verdict import Result, display_result
 
 EXERCISES: dict[str, Exercise] = {
     exercise.id: exercise
@@ -18,7 +19,8 @@ def check(exercise_id: str, answer) -> Result:
 
     answer: a função ou o valor que o exercício pede; `...` é uma resposta em branco (⏳).
     Uma resposta que levanta exceção, tem forma ou tipo errado ou dá NaN recebe ❌ com a explicação, nunca um
-    *traceback*; uma que não termina pode ser interrompida (■). Levanta ValueError só se o exercício não existir.
+    *traceback*; uma que não termina pode ser interrompida (■). O ❌ de um exercício que pede um valor não o diz.
+    Levanta ValueError só se o exercício não existir.
     """
     if exercise_id not in EXERCISES:
         raise ValueError(f"Exercício desconhecido: {exercise_id!r}. Os que existem são: {', '.join(EXERCISES)}.")

@@ -4,6 +4,7 @@ import torch
 
 from vae_lessons.exercises.checking import Exercise, Mistake, on_cases
 
+_DARK = torch.tensor([[30, 60, 90, 100]], dtype=torch.uint8)  # sem preto nem branco
 _GREY = torch.tensor([[0, 51, 102], [153, 204, 255]], dtype=torch.uint8)
 
 EXERCISES = (
@@ -16,6 +17,7 @@ EXERCISES = (
             Mistake(16 * 16, "256 é o número de níveis de cinza. D conta os pixels: altura vezes largura."),
         ),
         insight="Cada dígito é um vetor de 64 números.",
+        hint="Conte os pixels de uma linha e o número de linhas.",
     ),
     Exercise(
         id="00.2",
@@ -24,6 +26,11 @@ EXERCISES = (
             Mistake(
                 lambda x: x / 256,
                 "você dividiu por 256, e o branco (255) ficou em 0,996. O maior valor é 255: divida por ele.",
+            ),
+            Mistake(
+                lambda x: (x - x.min()) / (x.max() - x.min()),
+                "aqui o menor e o maior valor presentes viraram 0 e 1. A escala não pode depender da imagem: uma imagem "
+                "escura deve continuar escura.",
             ),
             Mistake(
                 lambda x: x // 255,
@@ -36,7 +43,7 @@ EXERCISES = (
                 "255. A escala não pode depender da imagem.",
             ),
         ),
-        measure=on_cases((_GREY,), (_GREY[:1],)),
+        measure=on_cases((_GREY,), (_GREY[:1],), (_DARK,)),
         insight="É assim que a biblioteca leva os pixels para o intervalo [0, 1].",
     ),
 )

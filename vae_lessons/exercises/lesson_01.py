@@ -5,12 +5,13 @@ import math
 import torch
 from torch import Tensor
 
-from vae_lessons.exercises.checking import Exercise, Mistake, on_cases
+from vae_lessons.exercises.checking import Exercise, Mistake, letters, on_cases
 
 _LOG_PRIOR = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64).log()
 _LOG_LIK = torch.tensor([-4.0, -2.5, -6.0], dtype=torch.float64)
 _LOG_LIKS = torch.stack([_LOG_LIK, torch.tensor([-1.0, -3.0, -0.5], dtype=torch.float64)])
 _MANY_PIXELS = torch.tensor([[-800.0, -802.0, -801.0]], dtype=torch.float64)
+_FAR_APART = torch.cat([_MANY_PIXELS, _LOG_LIK[None]])
 _Q = torch.tensor([[0.6, 0.3, 0.1], [0.1, 0.2, 0.7]], dtype=torch.float64)
 
 _W = torch.tensor([[1.0, 0.5], [-0.3, 0.8], [0.2, -1.2]], dtype=torch.float64)
@@ -19,6 +20,19 @@ _X = torch.tensor([1.5, 0.2, -0.7], dtype=torch.float64)
 
 _LOG_W = torch.tensor([[-20.0, -31.0], [-22.5, -30.0], [-19.0, -36.0]], dtype=torch.float64)
 _TINY_W = _LOG_W - 900
+_W_FAR_APART = _LOG_W - torch.tensor([900.0, 0.0], dtype=torch.float64)
+
+_GAPS = (
+    torch.tensor([-20.0, -31.0, -25.5], dtype=torch.float64),
+    torch.tensor([-20.1, -31.3, -25.6], dtype=torch.float64),
+    torch.tensor([-20.4, -32.0, -25.7], dtype=torch.float64),
+)
+# Estimativas ruidosas: em alguns exemplos, e até na média da segunda lacuna, o sinal é o contrário do da teoria.
+_NOISY_GAPS = (
+    torch.tensor([-18.0, -22.0, -30.0, -27.0], dtype=torch.float64),
+    torch.tensor([-18.9, -21.8, -30.7, -26.9], dtype=torch.float64),
+    torch.tensor([-18.4, -21.9, -30.5, -27.1], dtype=torch.float64),
+)
 
 
 def _elbo_terms(q: Tensor, log_prior: Tensor, log_lik: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -68,6 +82,11 @@ EXERCISES = (
                 "com logsumexp, sem exponenciar antes.",
             ),
             Mistake(
+                lambda log_prior, log_lik: (log_prior + log_lik - log_lik.max()).exp().sum(-1).log() + log_lik.max(),
+                "você tirou o maior termo do lote inteiro, e o exemplo que está longe dele virou −∞. Cada exemplo tem o seu "
+                "maior termo: use logsumexp(-1).",
+            ),
+            Mistake(
                 lambda log_prior, log_lik: log_lik.logsumexp(-1),
                 "faltou a prior: cada código entra na soma com o peso p(z). Some log p(z) a log p(x|z) antes do logsumexp.",
             ),
@@ -98,7 +117,7 @@ EXERCISES = (
                 "você somou sobre os exemplos. A soma é sobre os códigos, a última dimensão.",
             ),
         ),
-        measure=on_cases((_LOG_PRIOR, _LOG_LIKS), (_LOG_PRIOR, _MANY_PIXELS)),
+        measure=on_cases((_LOG_PRIOR, _LOG_LIKS), (_LOG_PRIOR, _MANY_PIXELS), (_LOG_PRIOR, _FAR_APART)),
         insight="A soma sobre os códigos feita em logaritmos sobrevive a qualquer número de pixels.",
     ),
     Exercise(
@@ -269,6 +288,11 @@ EXERCISES = (
                 "a fórmula está certa, mas com log w = −900 a exponencial vira zero, e o seu resultado, −∞. Use logsumexp.",
             ),
             Mistake(
+                lambda log_w: (log_w - log_w.max()).exp().mean(0).log() + log_w.max(),
+                "você tirou o maior log w do lote inteiro, e o exemplo que está longe dele virou −∞. Cada exemplo tem o seu "
+                "maior: use logsumexp(0).",
+            ),
+            Mistake(
                 lambda log_w: log_w.max(0).values,
                 "você ficou só com a melhor amostra. O limite é o logaritmo da média das k.",
             ),
@@ -281,50 +305,45 @@ EXERCISES = (
                 "você tirou a média sobre os exemplos. Deixe um valor por exemplo, [B].",
             ),
         ),
-        measure=on_cases((_LOG_W,), (_TINY_W[:2],)),
+        measure=on_cases((_LOG_W,), (_TINY_W[:2],), (_W_FAR_APART,)),
         insight="Com k = 1 é a ELBO; com k grande, quase log p(x).",
     ),
     Exercise(
         id="01.6",
         solution="acdf",
+        measure=letters("abcdef"),
         mistakes=(
             Mistake(
                 "ad",
-                "esses dois são, e faltam outros dois. Compare (c) e (f) com a ELBO: o que é menor que um limite inferior "
-                "também é.",
+                "esses dois são, mas não só eles. O que fica abaixo de um limite inferior também é um: compare cada uma das outras com a ELBO.",
             ),
             Mistake(
                 "acd",
-                "esses três são. Falta (f): ela pesa mais as amostras de log w menor, fica abaixo da ELBO e é, portanto, um "
-                "limite. Só não presta.",
+                "esses três são, mas não só eles. Um limite pode ser péssimo e não deixar de ser limite: compare cada uma das outras com a ELBO.",
             ),
             Mistake(
                 "adf",
-                "esses três são. Falta (c): com β = 4 cobra-se mais pela KL, e o resultado fica abaixo da ELBO.",
+                "esses três são, mas não só eles. O que muda na ELBO quando se cobra mais pela KL, e o que muda quando se cobra menos?",
             ),
-            Mistake(
-                "abcdf",
-                "(b) não é: com q igual à posterior ela vale log p(x) + ½ KL(q‖p(z)).",
-            ),
+            Mistake("abcdf", "uma delas não é. Calcule a (b) com q igual à posterior, quando a ELBO vale log p(x)."),
             Mistake(
                 "abcd",
-                "(b) não é: com q igual à posterior ela vale log p(x) + ½ KL(q‖p(z)). E (f), que ficou de fora, é.",
+                "a (b) não é: calcule-a com q igual à posterior. E, das que ficaram de fora, há uma péssima que é.",
             ),
             Mistake(
                 "abd",
-                "(b) não é: com q igual à posterior ela vale log p(x) + ½ KL(q‖p(z)). E há outras duas que são.",
+                "a (b) não é: calcule-a com q igual à posterior. E, das que ficaram de fora, há as que ficam abaixo da ELBO.",
             ),
             Mistake(
                 "acdef",
-                "(e) não é: ela cresce até log p(x) + KL(p(z|x)‖q). Veja a figura das três contas.",
+                "uma delas não é. Veja a figura das três contas: qual passa de log p(x) quando q não é a posterior?",
             ),
             Mistake(
-                "acde",
-                "(e) não é: ela cresce até log p(x) + KL(p(z|x)‖q). E (f), que ficou de fora, é.",
+                "acde", "a (e) não é: veja a figura das três contas. E, das que ficaram de fora, há uma péssima que é."
             ),
             Mistake(
                 "ade",
-                "(e) não é: ela cresce até log p(x) + KL(p(z|x)‖q). E há outras duas que são.",
+                "a (e) não é: veja a figura das três contas. E, das que ficaram de fora, há as que ficam abaixo da ELBO.",
             ),
             Mistake(
                 "abcdef",
@@ -333,6 +352,7 @@ EXERCISES = (
             ),
         ),
         insight="Tudo o que fica abaixo de um limite inferior também é um; o que falta saber é quão frouxo.",
+        hint="Compare cada uma com a ELBO: o que fica abaixo dela é limite; o que fica acima pode passar de log p(x).",
     ),
     Exercise(
         id="01.7",
@@ -365,14 +385,28 @@ EXERCISES = (
                 ),
                 "você somou sobre os exemplos. Compara-se a média, em nats por exemplo.",
             ),
+            Mistake(
+                lambda log_evidence, best, encoder: ((log_evidence - best).abs().mean(), (best - encoder).abs().mean()),
+                "você tirou o módulo de cada diferença. Com estimativas ruidosas algumas saem negativas, e o módulo infla a "
+                "média: some-as com o sinal que têm.",
+            ),
+            Mistake(
+                lambda log_evidence, best, encoder: tuple(gap.abs() for gap in _split_gap(log_evidence, best, encoder)),
+                "o módulo da média esconde uma estimativa que saiu negativa, e é isso que se quer ver: devolva a média como é.",
+            ),
+            Mistake(
+                lambda log_evidence, best, encoder: (
+                    (log_evidence - best).clamp(min=0).mean(),
+                    (best - encoder).clamp(min=0).mean(),
+                ),
+                "você trocou por zero as diferenças negativas. Com estimativas ruidosas elas aparecem, e sem elas a média sobe.",
+            ),
+            Mistake(
+                lambda log_evidence, best, encoder: ((log_evidence - best).median(), (best - encoder).median()),
+                "essa é a mediana. Pede-se a média sobre os exemplos.",
+            ),
         ),
-        measure=on_cases(
-            (
-                torch.tensor([-20.0, -31.0, -25.5], dtype=torch.float64),
-                torch.tensor([-20.1, -31.3, -25.6], dtype=torch.float64),
-                torch.tensor([-20.4, -32.0, -25.7], dtype=torch.float64),
-            )
-        ),
+        measure=on_cases(_GAPS, _NOISY_GAPS),
         insight="Somadas, dão a média de KL(q(z|x)‖p(z|x)).",
     ),
 )

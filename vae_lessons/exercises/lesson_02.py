@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from vae_lessons.distributions import Normal
-from vae_lessons.exercises.checking import Exercise, Mistake, Unusable, behaviour, on_cases
+from vae_lessons.exercises.checking import Exercise, Mistake, Observed, Unusable, behaviour, on_cases, required_tensor
 
 _MEAN = torch.tensor([0.5, -1.0], dtype=torch.float64)
 _LOG_VAR = torch.tensor([0.6, -0.8], dtype=torch.float64)
@@ -12,6 +12,7 @@ _NOISE = torch.tensor([[0.3, -1.2], [1.7, 0.4], [-0.6, 0.9], [0.1, -2.0], [-1.4,
 _QUANTILES = torch.special.ndtri((torch.arange(2000, dtype=torch.float64) + 0.5) / 2000)
 _EPSILON = _QUANTILES / _QUANTILES.square().mean().sqrt()  # média 0 e variância 1 exatas: os escores têm média zero
 _F_VALUES = torch.tensor([[1.0, 4.0, -2.0], [3.0, 0.5, 5.0], [8.0, 2.0, 1.0], [2.0, -1.0, 0.0]], dtype=torch.float64)
+_EXACT = (torch.tensor([-3.0, -6.0], dtype=torch.float64), _LOG_VAR.exp())  # ∇E[f] em mean e em log_var
 _UNIFORM = torch.tensor([0.02, 0.2, 0.45, 0.5, 0.6, 0.97], dtype=torch.float64)
 
 
@@ -29,18 +30,35 @@ def _score_surrogate(f, q: Normal, z: Tensor) -> Tensor:
     return (f(z) * q.log_prob(z).sum(-1)).mean()
 
 
-def _surrogate_gradient(surrogate) -> tuple[Tensor, Tensor]:
-    """O gradiente do substituto em mean e log_var, com z que chega ainda preso a eles; zeros se nada passa."""
+def _surrogate_gradient(surrogate) -> tuple[Observed, Observed]:
+    """O gradiente do substituto em mean e log_var, com z que chega ainda preso a eles.
+
+    Quem não usa z e sorteia o seu, com q.sample(), é julgado pela média: se estima ∇E[f] sem viés e sem derivar f,
+    está tão certo quanto a solução.
+    """
+    gradient = _gradient(surrogate, _parabola, _NOISE)
+    ignores_z = all(map(torch.equal, gradient, _gradient(surrogate, _parabola, _NOISE.flip(0) + 1)))
+    if ignores_z and any(part.any() for part in gradient):
+        noise = torch.zeros(100_000, 1, dtype=torch.float64).expand(-1, 2)
+        average = _gradient(surrogate, lambda z: _parabola(z).detach(), noise, parameters_per_sample=True)
+        if all((got - exact).abs().max() < 0.25 for got, exact in zip(average, _EXACT, strict=True)):
+            gradient = _gradient(_score_surrogate, _parabola, _NOISE)
+    return Observed(gradient[0], "no gradiente em mean"), Observed(gradient[1], "no gradiente em log_var")
+
+
+def _gradient(surrogate, f, noise: Tensor, *, parameters_per_sample: bool = False) -> tuple[Tensor, Tensor]:
+    """∇ do substituto em mean e log_var, [2] cada um; zeros se nada passa. O sorteio é sempre o mesmo."""
+    torch.manual_seed(0)
     mean, log_var = _MEAN.clone().requires_grad_(), _LOG_VAR.clone().requires_grad_()
-    q = Normal(mean, log_var)
-    value = torch.as_tensor(surrogate(_parabola, q, q.rsample(_NOISE)))
-    if value.ndim != 0:
+    q = Normal(*(p.expand_as(noise) for p in (mean, log_var))) if parameters_per_sample else Normal(mean, log_var)
+    value = required_tensor(surrogate(f, q, q.rsample(noise)))
+    if value.numel() != 1:
         raise Unusable(
             f"o substituto deve ser um número só (a média sobre as L amostras), mas veio {list(value.shape)}."
         )
     if not value.requires_grad:
         return torch.zeros(2), torch.zeros(2)
-    return torch.autograd.grad(value, (mean, log_var), materialize_grads=True, allow_unused=True)
+    return torch.autograd.grad(value.sum(), (mean, log_var), materialize_grads=True, allow_unused=True)
 
 
 def _pathwise(df, mean: Tensor, log_var: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
@@ -173,19 +191,25 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 12,
-                "você comparou desvios padrão: √123,75 ≈ 11,1. A variância da média cai com 1/L, não com 1/L².",
+                "você comparou desvios padrão. A pergunta é sobre variâncias, e a da média cai com 1/L, não com 1/L².",
             ),
             Mistake(
                 15_315, "você elevou a razão ao quadrado. A variância da média de L amostras é a de uma dividida por L."
             ),
-            Mistake(22, "21 é a razão para σ. A pergunta é sobre o gradiente em μ."),
-            Mistake(123.75, "é essa a razão, mas amostras são inteiras: arredonde para cima."),
-            Mistake(123, "quase: com 123 amostras a variância ainda passa um pouco de 4. Arredonde 123,75 para cima."),
-            Mistake(495, "495 é a variância com uma amostra. Falta dividi-la pela variância que se quer, 4."),
-            Mistake(4, "4 é a variância a alcançar. Quantas vezes 495 tem de ser dividido para chegar a ela?"),
+            Mistake(22, "essa é a razão para σ. A pergunta é sobre o gradiente em μ."),
+            Mistake(
+                123.75,
+                "essa é a razão, mas amostras são inteiras. Para que lado se arredonda, se a variância não pode passar?",
+            ),
+            Mistake(
+                123, "quase, mas com essas a variância ainda passa um pouco da que se quer. Para que lado se arredonda?"
+            ),
+            Mistake(495, "essa é a variância do REINFORCE com uma amostra. Compare-a com a que se quer alcançar."),
+            Mistake(4, "essa é a variância a alcançar. Quantas amostras o REINFORCE precisa para descer até ela?"),
         ),
         tolerance=1e-6,
         insight="Uma amostra reparametrizada vale 124 do REINFORCE, e ele paga todas.",
+        hint="A variância da média de L amostras é a de uma dividida por L; as duas de uma amostra estão na tabela acima.",
     ),
     Exercise(
         id="02.4",

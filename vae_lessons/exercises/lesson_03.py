@@ -4,7 +4,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vae_lessons.exercises.checking import Exercise, Mistake, Unusable, behaviour, on_cases
+from vae_lessons.exercises.checking import (
+    Exercise,
+    Mistake,
+    Observed,
+    Unusable,
+    behaviour,
+    noise_statistics,
+    on_cases,
+    required_tensor,
+)
 
 _MEAN = torch.tensor([[0.5, -1.0], [2.0, 0.0], [-0.3, 0.7]], dtype=torch.float64)
 _LOG_VAR = torch.tensor([[0.0, -1.5], [0.8, -0.4], [-2.0, 1.1]], dtype=torch.float64)
@@ -17,26 +26,33 @@ def _reparameterize(mean: Tensor, log_var: Tensor) -> Tensor:
     return mean + torch.exp(0.5 * log_var) * torch.randn_like(mean)
 
 
-def _sampling_statistics(sample) -> tuple[Tensor, ...]:
-    """Média e log do desvio padrão por dimensão, correlação entre dimensões e o gradiente que chega a mean e log_var."""
-    n = 40_000
-    mean = torch.tensor([1.0, -0.5]).expand(n, 2).clone().requires_grad_()
-    log_var = torch.tensor([0.8, -1.2]).expand(n, 2).clone().requires_grad_()
-    z = torch.as_tensor(sample(mean, log_var))
+def _sampling_statistics(sample) -> tuple:
+    """A distribuição do ruído ε = (z − mean)/σ, quanto dele se repete na chamada seguinte, e os dois gradientes.
+
+    Cada exemplo de z deve derivar como mean + σ ε: 1 em mean e ½ σ ε em log_var.
+    """
+    n = 60_000
+    mean = torch.tensor([[1.0, -0.5], [-2.0, 3.0]]).repeat(n // 2, 1).requires_grad_()
+    log_var = torch.tensor([[0.8, -1.2], [-0.4, 0.6]]).repeat(n // 2, 1).requires_grad_()
+    z = required_tensor(sample(mean, log_var))
     if z.shape != mean.shape:
         raise Unusable(f"z deve ter a forma de mean, {list(mean.shape)}, mas a sua função devolveu {list(z.shape)}.")
-    drawn = z.detach() + 1e-6 * torch.randn(n, 2)  # sem sorteio nenhum, a correlação seria 0/0
-    correlation = torch.corrcoef(drawn.T)[0, 1].abs()
-    return drawn.mean(0), drawn.std(0).log(), correlation, *_gradients(z, mean, log_var)
+    again = required_tensor(sample(mean, log_var))
+    deviation = (z - mean).detach()
+    to_mean, to_log_var = _gradients(z, mean, log_var)
+    return (
+        *noise_statistics(deviation / torch.exp(0.5 * log_var)),
+        Observed((z == again).double().mean(), "na fração de z que se repete de uma chamada para a outra"),
+        Observed((to_mean - 1).abs().mean(), "no desvio do gradiente que chega a mean"),
+        Observed((to_log_var - 0.5 * deviation).abs().mean(), "no desvio do gradiente que chega a log_var"),
+    )
 
 
 def _gradients(z: Tensor, mean: Tensor, log_var: Tensor) -> tuple[Tensor, Tensor]:
-    """d(soma de z)/d(mean) e d(soma de z²)/d(log_var), médios por dimensão; zeros se o gradiente não passa."""
+    """dz/d(mean) e dz/d(log_var), elemento a elemento; zeros se o gradiente não passa."""
     if not z.requires_grad:
-        return torch.zeros(2), torch.zeros(2)
-    to_mean = torch.autograd.grad(z.sum(), mean, retain_graph=True, allow_unused=True)[0]
-    to_log_var = torch.autograd.grad(z.square().sum(), log_var, allow_unused=True)[0]
-    return tuple(torch.zeros(2) if g is None else g.mean(0) for g in (to_mean, to_log_var))
+        return torch.zeros_like(mean), torch.zeros_like(mean)
+    return torch.autograd.grad(z.sum(), (mean, log_var), materialize_grads=True, allow_unused=True)
 
 
 def _kl(mean: Tensor, log_var: Tensor) -> Tensor:
@@ -72,6 +88,35 @@ EXERCISES = (
             Mistake(
                 lambda mean, log_var: mean + torch.exp(0.5 * log_var) * torch.rand_like(mean),
                 "torch.rand sorteia de uma uniforme em [0, 1), que só empurra z para cima. Use torch.randn: ε ~ N(0, I).",
+            ),
+            Mistake(
+                lambda mean, log_var: mean + torch.exp(0.5 * log_var) * 12**0.5 * (torch.rand_like(mean) - 0.5),
+                "o seu ruído tem média 0 e variância 1, mas é uniforme. ε ~ N(0, I): use torch.randn_like(mean).",
+            ),
+            Mistake(
+                lambda mean, log_var: mean + torch.exp(0.5 * log_var) * torch.randn_like(mean).sign(),
+                "o seu ruído tem média 0 e variância 1, mas só vale −1 ou 1. ε ~ N(0, I): use torch.randn_like(mean).",
+            ),
+            Mistake(
+                lambda mean, log_var: mean + torch.exp(0.5 * log_var) * torch.randn_like(mean).abs(),
+                "o seu ruído é sempre positivo, e empurra z para cima. ε ~ N(0, I), com os dois sinais.",
+            ),
+            Mistake(
+                lambda mean, log_var: mean + torch.exp(0.5 * log_var) * torch.randn(mean.shape[-1]),
+                "você usou o mesmo ruído em todos os exemplos. ε tem a forma de mean: use torch.randn_like(mean).",
+            ),
+            Mistake(
+                lambda mean, log_var: (
+                    mean
+                    + torch.exp(0.5 * log_var) * torch.randn(mean.shape, generator=torch.Generator().manual_seed(0))
+                ),
+                "o seu ruído é o mesmo a cada chamada. Não fixe a semente dentro da função: cada passo do treino precisa de um "
+                "ruído novo.",
+            ),
+            Mistake(
+                lambda mean, log_var: mean + torch.exp(0.5 * log_var).detach() * torch.randn_like(mean),
+                "a amostra está certa, e o gradiente chega a mean, mas não a log_var: com σ como constante, a variância não se "
+                "aprende. Tire o detach().",
             ),
             Mistake(
                 lambda mean, log_var: mean + torch.exp(0.5 * log_var) * torch.randn(len(mean), 1),
@@ -156,8 +201,12 @@ EXERCISES = (
                 lambda x, logits: (x * torch.sigmoid(logits).log()).sum(-1),
                 "você contou só os pixels acesos. Falta (1 − x) · log(1 − p) para os apagados.",
             ),
+            Mistake(
+                lambda x, logits: -F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(0),
+                "você somou sobre os exemplos. A soma é sobre os pixels, a última dimensão: .sum(-1).",
+            ),
         ),
-        measure=on_cases((_PIXELS, _LOGITS)),
+        measure=on_cases((_PIXELS, _LOGITS), (_PIXELS.T, 0.5 * _LOGITS.T), (_PIXELS[:, :2], _LOGITS[:, 2:])),
         insight="É −BCE somada sobre os pixels, calculada a partir dos logits.",
     ),
     Exercise(
@@ -192,16 +241,19 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 2.0,
-                "é o inverso: ponha a perda na forma (reconstrução correta) + β · KL, multiplicando tudo por ½, e veja "
-                "o que sobra na frente da KL.",
+                "o fator foi para o lado errado. Ponha a perda na forma (reconstrução da Gaussiana) + β · KL, multiplicando a "
+                "perda inteira pelo que for preciso, e veja o que sobra na frente da KL.",
             ),
             Mistake(
                 1.0,
-                "seria 1 se a reconstrução fosse ½ Σ (x − μ)², que é −log N(x; μ, I) a menos de constante. Falta o ½.",
+                "assim seria se a reconstrução da perda fosse a da Gaussiana, −log N(x; μ, I). Compare os dois fatores que "
+                "multiplicam Σ (x − μ)².",
             ),
-            Mistake(0.25, "você dividiu por dois duas vezes. Multiplique a perda inteira por ½, uma vez só."),
+            Mistake(0.25, "o fator entrou duas vezes. Multiplique a perda inteira por ele uma vez só."),
         ),
         tolerance=1e-6,
+        hint="Multiplicar a perda inteira por uma constante não muda o mínimo: que constante deixa a reconstrução igual à da "
+        "Gaussiana?",
         insight="Esquecer o ½ é treinar, em segredo, um β-VAE com β = ½.",
     ),
     Exercise(
@@ -222,11 +274,20 @@ EXERCISES = (
                 "inteira, troque-a pela comum, /.",
             ),
             Mistake(
+                lambda step, warmup_steps: min(1.0, (step + 1) / warmup_steps),
+                "o seu peso está um passo adiantado: o primeiro passo, o 0, tem peso 0, e o peso chega a 1 no passo "
+                "warmup_steps, não antes.",
+            ),
+            Mistake(
+                lambda step, warmup_steps: min(1.0, step / 10),
+                "10 não serve para todo aquecimento: divida por warmup_steps.",
+            ),
+            Mistake(
                 lambda step, warmup_steps: min(1.0, step / (2 * warmup_steps)),
                 "no fim do aquecimento o seu peso ainda é ½. Ele deve chegar a 1 no passo warmup_steps.",
             ),
         ),
-        measure=on_cases((0, 10), (1, 10), (5, 10), (10, 10), (25, 10)),
+        measure=on_cases((0, 10), (1, 10), (5, 10), (10, 10), (25, 10), (3, 4), (60, 200), (1, 1)),
         insight="O peso sobe em linha reta e para em 1, onde a perda volta a ser −ELBO.",
     ),
 )

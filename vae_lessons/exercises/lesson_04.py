@@ -10,7 +10,14 @@ from vae_lessons.exercises.checking import Exercise, Mistake, on_cases
 _LOG_LIK = torch.tensor([-20.5, -31.0, -14.25, -48.0], dtype=torch.float64)
 _KL = torch.tensor([5.5, 3.0, 7.75, 0.0], dtype=torch.float64)
 
-_TWO_POINTS = ((5.0, 21.0, 3.0, 24.0), (9.0, 19.0, 6.0, 20.5), (2.0, 30.0, 1.0, 38.0))
+# No penúltimo caso vai-se do modelo de menor taxa ao de maior; no último, a curva sobe, e o preço é negativo.
+_TWO_POINTS = (
+    (5.0, 21.0, 3.0, 24.0),
+    (9.0, 19.0, 6.0, 20.5),
+    (2.0, 30.0, 1.0, 38.0),
+    (3.0, 24.0, 5.0, 21.0),
+    (5.0, 21.0, 4.0, 20.5),
+)
 
 _BITS = torch.tensor([[1, 0, 1, 0], [1, 1, 0, 0], [1, 0, 0, 0], [1, 0, 1, 0], [1, 0, 1, 0]], dtype=torch.float64)
 _OTHER_BITS = torch.tensor([[0, 1, 1], [1, 1, 0], [0, 1, 0]], dtype=torch.float64)
@@ -100,6 +107,14 @@ EXERCISES = (
                 "quase: falta o próprio β = 1, em que o objetivo é a ELBO.",
             ),
             Mistake(
+                lambda beta: beta >= 0.95,
+                "a fronteira não é aproximada: há um β exato em que o objetivo é a ELBO, e logo abaixo dele já não é um limite.",
+            ),
+            Mistake(
+                lambda beta: beta >= 0.995,
+                "quase: a fronteira é exata, e um β menor que ela, por pouco que seja, já não serve.",
+            ),
+            Mistake(
                 lambda beta: True,
                 "nem todo β serve. Olhe de novo a figura: à esquerda de β = 1 a curva passa de log p(x).",
             ),
@@ -108,7 +123,9 @@ EXERCISES = (
                 "não basta β > 0. Olhe de novo a figura: à esquerda de β = 1 a curva passa de log p(x).",
             ),
         ),
-        measure=on_cases((0.0,), (0.25,), (0.9,), (1.0,), (1.5,), (32.0,)),
+        measure=on_cases(
+            *((beta,) for beta in (0, 0.25, 0.9, 0.99, 1 - 1e-6, 1, 1.0, 1 + 1e-6, 1.01, 1.5, 2, 32.0, 1e4))
+        ),
         tolerance=1e-9,
         insight="L_β = ELBO − (β − 1) · KL, e com β ≥ 1 o que se subtrai não é negativo.",
     ),
@@ -118,8 +135,17 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 lambda ra, da, rb, db: (db - da) / (rb - ra),
-                "o sinal está trocado. A distorção sobe quando a taxa cai: a inclinação é negativa, e o preço é o "
-                "módulo dela.",
+                "o sinal está trocado. A distorção sobe quando a taxa cai: a inclinação é negativa, e o preço é menos "
+                "ela.",
+            ),
+            Mistake(
+                lambda ra, da, rb, db: abs((db - da) / (ra - rb)),
+                "o módulo esconde o caso em que a curva sobe: entre dois modelos mal treinados o preço pode sair negativo, e é "
+                "bom que se veja. Troque a ordem de uma das diferenças, sem módulo.",
+            ),
+            Mistake(
+                lambda ra, da, rb, db: (db - da) / abs(ra - rb),
+                "o preço não depende de qual dos dois modelos é o a. Sem módulo, os dois sinais trocam juntos.",
             ),
             Mistake(
                 lambda ra, da, rb, db: (ra - rb) / (db - da),
@@ -175,6 +201,7 @@ EXERCISES = (
             ),
         ),
         measure=on_cases((_BITS,), (_OTHER_BITS,)),
+        tolerance=2e-3,  # admite quem protege o logaritmo com um clamp ou uma constante pequena
         insight="É o que paga quem ignora z: a soma das entropias dos pixels.",
     ),
     Exercise(

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from vae_lessons.distributions import one_hot_argmax, straight_through_of
-from vae_lessons.exercises.checking import Exercise, Mistake, Unusable, behaviour, on_cases
+from vae_lessons.exercises.checking import Exercise, Mistake, Observed, Unusable, behaviour, letters, on_cases
 
 _LOGITS = torch.tensor([[1.2, -0.5, 0.3, 2.0], [0.0, 0.7, -1.1, 0.4]], dtype=torch.float64)
 _LOG_PI = torch.log_softmax(_LOGITS, -1)
@@ -39,13 +39,17 @@ def _one_hot_measure(straight_through) -> tuple:
     y = torch.softmax(logits, -1)
     hard = one_hot_argmax(y)
     weights = torch.randn(500, 5, generator=generator)
-    z = straight_through(hard, y)
+    z = straight_through(hard.clone(), y)
     if not isinstance(z, Tensor) or z.shape != y.shape:
         raise Unusable("a função deve devolver um tensor com a forma de y, [..., K].")
     gradient = torch.zeros_like(logits)
     if z.requires_grad:
         gradient = torch.autograd.grad((weights * z).sum(), logits, materialize_grads=True)[0]
-    return int((z != hard).sum()), z, gradient
+    return (
+        Observed(int((z != hard).sum()), "na contagem dos valores que não são exatamente os de hard"),
+        Observed(z, "nos valores"),
+        Observed(gradient, "no gradiente que chega a y"),
+    )
 
 
 def _kl_to_uniform(logits: Tensor) -> Tensor:
@@ -66,6 +70,7 @@ EXERCISES = (
     Exercise(
         id="05.1",
         solution=_gumbel_max,
+        alternatives=(lambda logits, u: _gumbel_max(logits, 1 - u),),  # 1 − u também é uniforme
         mistakes=(
             Mistake(
                 lambda logits, u: (logits + torch.log(-torch.log(u))).argmax(-1),
@@ -79,10 +84,6 @@ EXERCISES = (
             Mistake(
                 lambda logits, u: (logits - torch.log(torch.log(u))).argmax(-1),
                 "log u é negativo, e o log dele é NaN. Falta o sinal de dentro: g = −log(−log u).",
-            ),
-            Mistake(
-                lambda logits, u: (logits - torch.log(-torch.log(1 - u))).argmax(-1),
-                "1 − u também é uniforme, e esse sorteio valeria. Mas o que se corrige é o das mesmas u: g = −log(−log u).",
             ),
             Mistake(
                 lambda logits, u: (logits.log() - torch.log(-torch.log(u))).argmax(-1),
@@ -159,6 +160,10 @@ EXERCISES = (
                 "o softmax é sobre as classes, a última dimensão: .softmax(-1). Você misturou exemplos.",
             ),
             Mistake(
+                lambda log_pi, g, temperature: torch.softmax((log_pi + g) / temperature, 1),
+                "as classes são a última dimensão, que nem sempre é a 1: use .softmax(-1).",
+            ),
+            Mistake(
                 lambda log_pi, g, temperature: torch.exp((log_pi + g) / temperature),
                 "falta dividir pela soma: y vive no simplex, e os seus K valores não somam 1.",
             ),
@@ -195,7 +200,7 @@ EXERCISES = (
                 "esse é o argmax, que se queria substituir: o gradiente dele é zero.",
             ),
         ),
-        measure=on_cases((_LOG_PI, _G, 0.5), (_LOG_PI, _G.flip(0), 2.0)),
+        measure=on_cases((_LOG_PI, _G, 0.5), (_LOG_PI, _G.flip(0), 2.0), (_LOG_PI[None], _G[None], 1.5)),
         insight="É o argmax de log π + g com as quinas arredondadas; τ diz quanto.",
     ),
     Exercise(
@@ -314,6 +319,7 @@ EXERCISES = (
             ),
         ),
         measure=on_cases((_POSTERIOR,), (_POSTERIOR[:2] * 3,), (_ALMOST_CERTAIN,)),
+        tolerance=1e-3,  # admite quem protege o logaritmo com um clamp ou uma constante pequena
         insight="Vai de zero, na uniforme, a N log K, quando cada categórica escolhe uma classe com certeza.",
     ),
     Exercise(
@@ -371,6 +377,7 @@ EXERCISES = (
     Exercise(
         id="05.6",
         solution="c",
+        measure=letters("abcde"),
         mistakes=(
             Mistake(
                 "a",

@@ -1,56 +1,64 @@
-"""Do conjunto de dados ao lote que o modelo vê."""
+"""Os exemplos, no dispositivo do treino, e os lotes que o modelo vê."""
 
-import warnings
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from vae_lessons.data import Dataset, binarize
+from vae_lessons.data import Dataset, as_dataset, binarize
+from vae_lessons.suitability import require_suitable
 from vae_lessons.training.config import TrainConfig
+from vae_lessons.training.terms import Objective, asks_for_labels, labels_are_optional
 
 
-def prepare(data: Dataset | Tensor, config: TrainConfig, device: torch.device) -> Tensor:
-    """O tensor [N, D] no dispositivo; com binarização estática, já binarizado (0 ou 255)."""
-    x = data.x if isinstance(data, Dataset) else data
-    if not isinstance(x, Tensor):
-        raise TypeError(f"Os dados devem ser um Dataset ou um tensor [N, D], mas veio {type(x).__name__}.")
-    if x.ndim != 2 or len(x) == 0:
-        raise ValueError(f"Os dados devem ter forma [N, D] com ao menos um exemplo, mas veio {tuple(x.shape)}.")
-    if x.dtype != torch.uint8 and not (x.is_floating_point() and config.binarize == "none"):
-        raise ValueError(
-            "Os dados devem ser uint8 (0 a 255), que o treino binariza, ou ponto flutuante com "
-            f"binarize='none', que é usado como veio; vieram {x.dtype} e binarize={config.binarize!r}."
-        )
-    if config.binarize == "static":
-        x = binarize(x, "static").mul(255).to(torch.uint8)
-    return x.to(device)
+@dataclass(frozen=True)
+class Examples:
+    """Um conjunto no dispositivo · mode: o que fazer das imagens uint8 a cada lote · labeled: se o objetivo pede y."""
+
+    data: Dataset
+    mode: str
+    labeled: bool
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    @property
+    def device(self) -> torch.device:
+        return self.data.x.device
+
+    def batch(self, rows: Tensor, *, generator: torch.Generator | None = None) -> tuple[Tensor, dict[str, Tensor]]:
+        """As linhas [B] como o modelo as vê, e o que mais o objetivo recebe delas: {"y": int64 [B]} ou nada."""
+        x = self.data.batch(self.data.x.index_select(0, rows), self.mode, generator=generator)
+        return x, {"y": self.data.y.index_select(0, rows)} if self.labeled else {}
+
+    def in_order(self, size: int):
+        """Todos os exemplos, de `size` em `size`."""
+        for rows in torch.arange(len(self), device=self.device).split(size):
+            yield self.batch(rows)
 
 
-def fix_bits(x: Tensor, config: TrainConfig) -> Tensor:
-    """A validação em ponto flutuante. Quando o treino sorteia bits novos a cada lote, os dela são sorteados uma vez."""
-    return binarize(x, "static") if config.binarize == "dynamic" else to_batch(x, config)
+def prepare(data: Dataset | Tensor, model, objective: Objective, config: TrainConfig, device: torch.device) -> Examples:
+    """Os exemplos do treino no dispositivo; com binarização estática, já binarizados (0 ou 255).
+
+    Levanta TypeError ou ValueError se os dados não servirem ao modelo ou ao objetivo.
+    """
+    data = as_dataset(data)
+    require_suitable(model, data, mode=config.binarize)
+    labeled = asks_for_labels(objective)
+    if labeled and data.y is None:
+        if not labels_are_optional(objective):
+            raise ValueError(
+                f"O objetivo pede os rótulos, y, e {data.name!r} não os tem. Passe um Dataset com y=..., um inteiro "
+                "por exemplo."
+            )
+        labeled = False
+    if config.binarize == "static" and data.x.dtype == torch.uint8:
+        data = replace(data, x=binarize(data.x, "static").mul(255).to(torch.uint8))
+    return Examples(data.to(device), "dynamic" if config.binarize == "dynamic" else "none", labeled)
 
 
-def to_batch(rows: Tensor, config: TrainConfig, *, generator: torch.Generator | None = None) -> Tensor:
-    if rows.is_floating_point():
-        return rows
-    return binarize(rows, "dynamic" if config.binarize == "dynamic" else "none", generator=generator)
-
-
-def warn_if_not_a_likelihood(model, x: Tensor, config: TrainConfig) -> None:
-    likelihood = getattr(model, "likelihood", None)
-    is_grey = config.binarize == "none" and not ((x == 0) | (x == (255 if x.dtype == torch.uint8 else 1))).all()
-    if likelihood == "bernoulli" and is_grey:
-        warnings.warn(
-            "A Bernoulli só é uma verossimilhança para pixels 0 ou 1, e binarize='none' entrega tons de cinza: o que "
-            "for impresso como ELBO não será um limite de log p(x). Use binarize='dynamic', ou "
-            "likelihood='continuous_bernoulli' ou 'gaussian' para tons de cinza.",
-            stacklevel=3,
-        )
-    if likelihood in ("gaussian", "continuous_bernoulli") and config.binarize != "none":
-        warnings.warn(
-            f"likelihood={likelihood!r} é uma densidade para tons de cinza, e binarize={config.binarize!r} entrega "
-            "pixels 0 ou 1: a densidade pode crescer sem limite e não se compara à probabilidade de uma Bernoulli. "
-            "Use binarize='none'.",
-            stacklevel=3,
-        )
+def with_fixed_bits(examples: Examples) -> Examples:
+    """Os da validação: quando o treino sorteia bits novos a cada lote, os dela são sorteados uma vez."""
+    if examples.mode != "dynamic" or examples.data.x.dtype != torch.uint8:
+        return examples
+    return replace(examples, data=replace(examples.data, x=binarize(examples.data.x, "static")))

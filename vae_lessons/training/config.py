@@ -16,7 +16,7 @@ OPTIMIZERS = {
 }
 """Agem peso a peso, e tudo o que guardam começa em zero."""
 
-BACKENDS = ("auto", "eager", "graph", "compile")
+BACKENDS = ("auto", "eager", "graph")
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -24,20 +24,23 @@ PRECISIONS = ("float32", "bfloat16")
 class TrainConfig:
     """Tudo o que define um treino além do modelo e dos dados.
 
-    epochs, batch_size, lr: como de costume · optimizer: "adam", "adamw", "rmsprop" ou "sgd", ou uma
-    função (parâmetros, lr=...) → otimizador, como functools.partial(torch.optim.Adam, eps=1e-4) ·
+    epochs, batch_size, lr: como de costume; sob torchrun, batch_size é o do lote inteiro, que os processos repartem ·
+    optimizer: "adam", "adamw", "rmsprop" ou "sgd", ou uma função (parâmetros, lr=...) → otimizador, como
+    functools.partial(torch.optim.Adam, eps=1e-4) ·
     beta: peso final da KL · beta_warmup: épocas em que o peso sobe em linha reta de 0 a beta (KL annealing;
-    Bowman et al., 2016) · binarize: "dynamic", "static" ou "none" (ver data.binarize) · seed: governa a ordem dos
-    exemplos, a binarização e o ruído, não os pesos iniciais do modelo · device: "auto", "cpu", "cuda", ... ·
+    Bowman et al., 2016) · binarize: o que fazer das imagens uint8: "dynamic", "static" ou "none" (ver data.binarize);
+    os outros dados ficam como são · seed: governa a ordem dos exemplos, a binarização e o ruído, não os pesos iniciais
+    do modelo · device: "auto", "cpu", "cuda", ... ·
     backend: como os passos são dados, o que muda a velocidade e não o resultado: "eager", um a um; "graph", vários por
     vez, gravados num grafo CUDA, que repete as contas sem chamar de novo o objetivo (o que este contar em Python não
-    anda: use schedules); "compile", com torch.compile, que pede um compilador instalado; "auto": "graph" em
-    CUDA, num processo só, e "eager" no resto ·
+    anda: use schedules); "auto": "graph" em CUDA, num processo só, e "eager" no resto ·
     precision: "float32", ou "bfloat16" para as redes, com os pesos e o que se mede em float32, onde o dispositivo tem
     instruções para isso ·
-    patience: para depois de tantas épocas sem ELBO melhor e devolve os melhores pesos (None: nunca para) ·
+    patience: para depois de tantas épocas sem melhora da ELBO (ou, se o objetivo não tiver `elbo`, da perda), na
+    validação se houver, e devolve os melhores pesos; não conta durante o aquecimento (None: nunca para) ·
     checkpoint: arquivo em que o treino é gravado ao fim das épocas, para que fit(..., resume=True) possa continuá-lo
-    (None: não grava).
+    (None: não grava). Um processo morto de repente perde, no pior caso, as épocas do tempo de 20 gravações;
+    interrompido pelo teclado ou por um erro, só a época em curso. O que o objetivo guardar fora do modelo se perde.
     """
 
     epochs: int = 20
@@ -88,10 +91,11 @@ class TrainConfig:
             raise ValueError(f"checkpoint deve ser o caminho de um arquivo, ou None, mas veio {self.checkpoint!r}.")
 
 
-def beta_at(step: int, steps_per_epoch: int, config: TrainConfig) -> float:
-    """O peso da KL no passo `step`, contado a partir de 1: sobe em reta até beta em beta_warmup épocas e lá fica."""
-    warmup_steps = config.beta_warmup * steps_per_epoch
-    return config.beta * min(1.0, step / warmup_steps) if warmup_steps else config.beta
+def require_config(config) -> None:
+    """Levanta TypeError se, no lugar de uma TrainConfig, veio outra coisa."""
+    if not isinstance(config, TrainConfig):
+        hint = f"TrainConfig(epochs={config})" if isinstance(config, Integral) else "TrainConfig(epochs=..., lr=...)"
+        raise TypeError(f"config deve ser uma TrainConfig, mas veio {config!r}. Use, por exemplo, {hint}.")
 
 
 def choose_backend(name: str, device: torch.device, *, n_processes: int = 1) -> str:

@@ -7,29 +7,29 @@ seguidas de fit, com uma semente: 64-128-2 nos dígitos, 1,1 a 1,2 vez mais ráp
 784-400-20 em MNIST com 16 sementes, 0,94 a 1,26.
 """
 
-import math
-import sys
-import time
-import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import copy
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, replace
 from typing import NamedTuple
 
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from vae_lessons.data import Dataset
-from vae_lessons.devices import choose_device, threads_for
-from vae_lessons.models import VAE, mode
-from vae_lessons.objectives import ElboTerms, elbo
-from vae_lessons.randomness import seeded
-from vae_lessons.training.batches import fix_bits, prepare, warn_if_not_a_likelihood
-from vae_lessons.training.config import TrainConfig
-from vae_lessons.training.divergence import TrainingDiverged, copy_of_weights
+from vae_lessons.devices import choose_device
+from vae_lessons.models import VAE
+from vae_lessons.objectives import elbo
+from vae_lessons.training.batches import prepare, with_fixed_bits
+from vae_lessons.training.config import TrainConfig, require_config
 from vae_lessons.training.history import History
-from vae_lessons.training.loop import Schedules, require_schedules, scheduled_values, validate
-from vae_lessons.training.patience import BestWeights
-from vae_lessons.training.stack import EpochRecord, Stack
-from vae_lessons.training.sweep import configurations, one_per_run
+from vae_lessons.training.loop import train_epochs, training
+from vae_lessons.training.runs import RunInProgress, report_divergence
+from vae_lessons.training.schedules import Schedules, require_schedules
+from vae_lessons.training.stack import Stack
+from vae_lessons.training.terms import Objective, require_objective
+
+_SWEEPABLE = ("beta", "beta_warmup", "seed")
+_PLAIN = str | int | float | tuple | None
 
 
 class Run(NamedTuple):
@@ -46,7 +46,7 @@ def fit_many(
     config: TrainConfig = TrainConfig(),
     *,
     sweep: Mapping[str, Iterable],
-    objective: Callable[..., ElboTerms] = elbo,
+    objective: Objective = elbo,
     validation: Dataset | Tensor | None = None,
     schedules: Schedules | None = None,
     progress: bool = True,
@@ -74,57 +74,27 @@ def fit_many(
     Levanta ValueError ou TypeError se a varredura, os modelos ou os dados não servirem, RuntimeError se o objetivo não
     puder ser aplicado a todos os modelos de uma vez, e TrainingDiverged se todas as execuções divergirem.
     """
+    require_config(config)
     configs = configurations(config, sweep)
-    _require_what_is_known(config)
+    schedules = require_schedules(schedules, config)
+    _require_what_is_known(config, sweep, schedules)
     models = one_per_run(models, len(configs))
+    require_objective(objective, models[0], schedules)
     device = choose_device(config.device)
-    x = prepare(data, config, device)
-    warn_if_not_a_likelihood(models[0], x, config)
-    held_out = None if validation is None else fix_bits(prepare(validation, config, device), config)
-    schedules = require_schedules(schedules)
-    runs = [_RunInProgress(model.to(device), c) for model, c in zip(models, configs, strict=True)]
-    everyone = nn.ModuleList(models)
-    with (
-        mode(everyone, training=True),
-        seeded(configs[0].seed, device),
-        threads_for(everyone, config.batch_size, device),
-    ):
-        stack = Stack(models, configs, x, objective, schedules)
-        bar = tqdm(total=config.epochs, disable=not progress, file=sys.stdout, unit="época", desc=_title(len(runs)))
-        epoch = 0
-        try:
-            with bar:
-                while epoch < config.epochs and any(run.is_training for run in runs):
-                    started = time.perf_counter()
-                    records = stack.run_epoch(epoch)
-                    _copy_weights(stack, runs)
-                    training = [(run, record) for run, record in zip(runs, records, strict=True) if run.is_training]
-                    if held_out is not None:
-                        at_the_end = scheduled_values(schedules, epoch + 1)
-                        for run, record in training:
-                            record.means |= validate(run.model, held_out, objective, device, at_the_end)
-                    seconds = time.perf_counter() - started
-                    for run, record in training:
-                        run.complete_epoch(record, seconds)
-                    epoch += 1
-                    bar.set_postfix_str(_summary(runs), refresh=False)
-                    bar.update()
-            for run in runs:
-                run.stop()
-        except KeyboardInterrupt:
-            _copy_weights(stack, runs)
-            for run in runs:
-                run.interrupt(epoch)
-            print(
-                f"Treino interrompido: {epoch} de {config.epochs} épocas completas. Os modelos estão prontos para uso."
-            )
-    _report_divergence(runs, sweep)
+    examples = prepare(data, models[0], objective, config, device)
+    held_out = (
+        None if validation is None else with_fixed_bits(prepare(validation, models[0], objective, config, device))
+    )
+    runs = [RunInProgress(model.to(device), c) for model, c in zip(models, configs, strict=True)]
+    with training(nn.ModuleList(models), config, device, seed=configs[0].seed):
+        stack = Stack(models, configs, examples, objective, schedules)
+        train_epochs(stack, runs, config, objective, schedules, held_out, progress=progress)
+    report_divergence(runs, sweep)
     return [Run(run.model, run.history, run.config) for run in runs]
 
 
-def _require_what_is_known(config: TrainConfig) -> None:
+def _require_what_is_known(config: TrainConfig, sweep: Mapping, schedules: Schedules) -> None:
     for name, value, allowed in (
-        ("backend", config.backend, config.backend != "compile"),
         ("precision", config.precision, config.precision == "float32"),
         ("checkpoint", config.checkpoint, config.checkpoint is None),
     ):
@@ -133,85 +103,78 @@ def _require_what_is_known(config: TrainConfig) -> None:
                 f"fit_many não sabe treinar com {name}={value!r}. Deixe o valor padrão, ou treine um modelo por vez "
                 "com fit."
             )
+    if "beta" in schedules and {"beta", "beta_warmup"} & set(sweep):
+        raise ValueError("O peso da KL varia em sweep e também numa agenda de nome 'beta'. Tire um dos dois.")
 
 
-class _RunInProgress:
-    """O que é de uma execução só: History, parada antecipada e os pesos da última época sã."""
-
-    def __init__(self, model: VAE, config: TrainConfig):
-        self.model = model
-        self.config = config
-        self.history = History()
-        self.is_training = True
-        self.failure: str | None = None
-        self._best = None if config.patience is None else BestWeights(config)
-        self._last_good = copy_of_weights(model)
-
-    def complete_epoch(self, record: EpochRecord, seconds: float) -> None:
-        if not (record.is_finite and all(map(math.isfinite, record.means.values()))):
-            self._diverge(record.means)
-            return
-        self._last_good = copy_of_weights(self.model)
-        self.history.append(record.means, seconds)
-        if self._best is not None:
-            self._best.update(self.model, self.history)
-            if self._best.ran_out(self.history):
-                self.stop()
-
-    def stop(self) -> None:
-        """O fim do treino desta execução; chamado de novo, não muda nada."""
-        if self.is_training and self._best is not None:
-            self._best.restore(self.model, self.history)
-        self.is_training = False
-
-    def interrupt(self, complete: int) -> None:
-        """Deixa no History só as épocas que todas as execuções completaram."""
-        if self.is_training:
-            del self.history.seconds[complete:]
-            self.history.drop_incomplete_epoch()
-            self.history.interrupted = True
-
-    def _diverge(self, means: dict[str, float]) -> None:
-        self.model.load_state_dict(self._last_good)
-        self.history.diverged = True
-        self.is_training = False
-        shown = ", ".join(f"{name} = {value:.4g}" for name, value in means.items() if name != "beta")
-        self.failure = f"na época {len(self.history) + 1} ({shown})"
+def configurations(config: TrainConfig, sweep: Mapping[str, Iterable]) -> list[TrainConfig]:
+    """Uma TrainConfig por combinação, na ordem de itertools.product."""
+    if not isinstance(sweep, Mapping):
+        raise TypeError(f"sweep deve ser um dicionário, como {{'beta': [1, 4]}}, mas veio {type(sweep).__name__}.")
+    if not sweep:
+        raise ValueError("sweep está vazio: diga o que varia, como {'beta': [1, 4]}. Para um treino só, use fit.")
+    options = {name: _values(name, values) for name, values in sweep.items()}
+    return [replace(config, **dict(zip(options, each, strict=True))) for each in itertools.product(*options.values())]
 
 
-def _copy_weights(stack: Stack, runs: list[_RunInProgress]) -> None:
-    """Dá a cada modelo ainda em treino os pesos do momento."""
-    for i, run in enumerate(runs):
-        if run.is_training:
-            stack.copy_to(run.model, i)
+def _values(name: str, values: Iterable) -> list:
+    can_vary = ", ".join(map(repr, _SWEEPABLE))
+    if name not in {field.name for field in fields(TrainConfig)}:
+        raise ValueError(f"sweep: TrainConfig não tem o campo {name!r}. Os que podem variar são {can_vary}.")
+    if name not in _SWEEPABLE:
+        raise ValueError(
+            f"sweep: {name!r} não pode variar, porque as execuções compartilham os lotes e o otimizador. Podem variar "
+            f"{can_vary}; para variar {name!r}, chame fit_many uma vez por valor."
+        )
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise TypeError(f"sweep[{name!r}] deve ser uma lista de valores, mas veio {values!r}.")
+    values = list(values)
+    if not values:
+        raise ValueError(f"sweep[{name!r}] está vazio: dê ao menos um valor.")
+    return values
 
 
-def _report_divergence(runs: list[_RunInProgress], sweep: Mapping) -> None:
-    diverged = [run for run in runs if run.failure is not None]
-    if not diverged:
-        return
-    lines = [
-        "  " + ", ".join(f"{name} = {getattr(run.config, name)}" for name in sweep) + f": {run.failure}"
-        for run in diverged
-    ]
-    message = (
-        f"Divergiram {len(diverged)} de {len(runs)} execuções:\n"
-        + "\n".join(lines)
-        + "\nA perda ou os pesos deixaram de ser finitos, e cada modelo desses voltou aos pesos do fim da última época "
-        f"sã. Diminua lr (era {diverged[0].config.lr:g}) ou confira se os dados têm NaN ou infinito."
-    )
-    if len(diverged) == len(runs):
-        raise TrainingDiverged(message, max((run.history for run in runs), key=len))
-    warnings.warn(message, RuntimeWarning, stacklevel=3)
+def one_per_run(models: VAE | Sequence[VAE], n_runs: int) -> list[VAE]:
+    if isinstance(models, nn.Module):
+        return [copy.deepcopy(models) for _ in range(n_runs)]
+    models = list(models) if isinstance(models, Iterable) else [models]
+    if strange := [model for model in models if not isinstance(model, nn.Module)]:
+        raise TypeError(
+            "models deve ser um modelo, ou uma sequência com um modelo por execução da varredura, mas veio "
+            f"{type(strange[0]).__name__}."
+        )
+    if len(models) != n_runs:
+        raise ValueError(
+            f"A varredura tem {n_runs} execuções, e vieram {len(models)} modelos: passe um por execução, na ordem da "
+            "varredura, ou um só, de que cada execução treina uma cópia."
+        )
+    weights = [weight for model in models for weight in model.parameters()]
+    if len({id(weight) for weight in weights}) < len(weights):
+        raise ValueError(
+            "Há modelos repetidos ou com pesos em comum na sequência. Para que todas as execuções partam dos mesmos "
+            "pesos, passe um modelo só; senão, use copy.deepcopy."
+        )
+    reference = _architecture(models[0])
+    for i, model in enumerate(models[1:], start=1):
+        other = _architecture(model)
+        for part in {**reference, **other}:
+            if reference.get(part) != other.get(part):
+                raise ValueError(
+                    f"Os modelos de uma varredura devem ter a mesma arquitetura, mas o de índice {i} difere do "
+                    f"primeiro em {part}: {other.get(part, 'ausente')} em vez de {reference.get(part, 'ausente')}."
+                )
+    return models
 
 
-def _title(n_runs: int) -> str:
-    return f"Treino de {n_runs} modelos" if n_runs > 1 else "Treino de 1 modelo"
-
-
-def _summary(runs: list[_RunInProgress]) -> str:
-    """Da pior à melhor ELBO entre as execuções que não divergiram."""
-    histories = [run.history for run in runs if not run.history.diverged]
-    last = [(history.val_elbo or history.elbo)[-1] for history in histories]
-    label = " (validação)" if any(history.val_elbo for history in histories) else ""
-    return f"ELBO de {min(last):.2f} a {max(last):.2f} nats{label}" if last else "todas divergiram"
+def _architecture(model: nn.Module) -> dict[str, str]:
+    """O que dois modelos precisam ter em comum para que a mesma função sirva aos dois: parte → descrição."""
+    parts = {}
+    for name, module in model.named_modules():
+        parts[name or "tipo do modelo"] = type(module).__qualname__
+        for setting, value in vars(module).items():
+            if setting != "training" and not setting.startswith("_") and isinstance(value, _PLAIN):
+                parts[f"{name}.{setting}".lstrip(".")] = repr(value)
+    for name, value in itertools.chain(model.named_parameters(), model.named_buffers()):
+        trainable = ", treinável" if value.requires_grad else ""
+        parts[name] = f"{list(value.shape)} {value.dtype}{trainable}"
+    return parts

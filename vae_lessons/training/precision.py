@@ -1,12 +1,13 @@
 """bfloat16: as redes em 16 bits, e tudo o que se mede em 32."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
-from vae_lessons.objectives import ElboTerms
+from vae_lessons.training.terms import Objective
 
 _CPU_FEATURES = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")  # x86 e ARM
 
@@ -30,13 +31,14 @@ def has_bfloat16(device: torch.device) -> bool:
     return False
 
 
-def in_bfloat16(objective: Callable[..., ElboTerms], device: torch.device) -> Callable[..., ElboTerms]:
+def in_bfloat16(objective: Objective, device: torch.device) -> Objective:
     """O objetivo com as multiplicações de matrizes em bfloat16. Os pesos, os gradientes e os termos são float32."""
 
-    def mixed(model, x, **scheduled):
+    @functools.wraps(objective)
+    def mixed(model, x, **options):
         with torch.autocast(device.type, dtype=torch.bfloat16):
-            terms = objective(model, x, **scheduled)
-        return ElboTerms(*(term.float() for term in terms))
+            terms = objective(model, x, **options)
+        return terms._make(term.float() for term in terms) if hasattr(terms, "_make") else terms
 
     return mixed
 

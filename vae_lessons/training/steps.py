@@ -1,39 +1,48 @@
 """Os passos de uma época: o de treino, e quem os dá um a um."""
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
 
-from vae_lessons.objectives import ElboTerms
-from vae_lessons.training.batches import to_batch
-from vae_lessons.training.config import TrainConfig
-from vae_lessons.training.distributed import Group
+from vae_lessons.training.config import OPTIMIZERS, TrainConfig
 
 Step = Callable[[Tensor, dict[str, Tensor]], Tensor]
 """(índices das linhas do lote, valores que mudam a cada passo) → somas no lote. Não espera pelo dispositivo."""
 
 
-def training_step(
-    model, x: Tensor, config: TrainConfig, optimizer, objective: Callable[..., ElboTerms], group: Group
-) -> Step:
-    """O passo de `fit`: sorteia o lote, dá um passo do otimizador e devolve as somas na fatia deste processo [4]."""
+class EagerSteps:
+    """Dá os passos um a um, como em qualquer laço de treino."""
 
-    parameters = list(model.parameters())  # percorrer os módulos a cada passo custaria 2% de um passo pequeno
+    def __init__(self, step: Step, batch_size: int):
+        self.step = step
+        self.batch_size = batch_size
 
-    def step(rows: Tensor, scheduled: dict[str, Tensor]) -> Tensor:
-        mine, share = group.slice(rows)
-        batch = to_batch(x.index_select(0, mine), config)
-        optimizer.zero_grad(set_to_none=True)
-        terms = objective(model, batch, **take_lr(optimizer, scheduled))
-        loss = terms.loss.mean()
-        (loss if share == 1 else loss * share).backward()
-        group.sum(p.grad for p in parameters if p.grad is not None)
-        optimizer.step()
-        sums = batch_sums(terms)
-        return sums if share else torch.zeros_like(sums)
+    def run(self, order: Tensor, values: dict[str, Tensor]) -> Tensor:
+        """Uma época: a ordem dos exemplos [..., N] e, por nome, os valores [passos, ...] → somas [passos, ..., F]."""
+        sums = [
+            self.step(rows, {name: column[i] for name, column in values.items()})
+            for i, rows in enumerate(order.split(self.batch_size, dim=-1))
+        ]
+        return torch.stack(sums)
 
-    return step
+
+def make_optimizer(
+    parameters: Iterable[Tensor], config: TrainConfig, device: torch.device, *, capturable: bool = False
+) -> torch.optim.Optimizer:
+    """O otimizador de config, fundido onde há; capturable: em CUDA, um que caiba num grafo, com lr no dispositivo."""
+    make = config.optimizer if callable(config.optimizer) else OPTIMIZERS[config.optimizer]
+    accepted = inspect.signature(make).parameters
+    options = {"lr": config.lr}
+    if "fused" in accepted and accepted["fused"].default is None and device.type in ("cpu", "cuda"):
+        options["fused"] = True
+    if capturable and device.type == "cuda":
+        if "capturable" in accepted:  # o SGD, que não conta passos, cabe num grafo como é
+            options["capturable"] = True
+        if "capturable" in accepted or "fused" in options:
+            options["lr"] = torch.tensor(config.lr, device=device)
+    return make(parameters, **options)
 
 
 def take_lr(optimizer: torch.optim.Optimizer, scheduled: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -46,24 +55,3 @@ def take_lr(optimizer: torch.optim.Optimizer, scheduled: dict[str, Tensor]) -> d
         else:
             group["lr"] = scheduled["lr"].item()
     return {name: value for name, value in scheduled.items() if name != "lr"}
-
-
-def batch_sums(terms: ElboTerms) -> Tensor:
-    """As somas no lote [4]: ELBO, log-verossimilhança, KL e perda."""
-    return torch.stack([term.detach().sum() for term in terms])
-
-
-class EagerSteps:
-    """Dá os passos um a um, como em qualquer laço de treino."""
-
-    def __init__(self, step: Step, batch_size: int):
-        self.step = step
-        self.batch_size = batch_size
-
-    def run(self, order: Tensor, values: dict[str, Tensor]) -> Tensor:
-        """Uma época: a ordem dos exemplos [..., N] e, por nome, os valores [passos, ...] → somas [passos, ..., 4]."""
-        sums = [
-            self.step(rows, {name: column[i] for name, column in values.items()})
-            for i, rows in enumerate(order.split(self.batch_size, dim=-1))
-        ]
-        return torch.stack(sums)

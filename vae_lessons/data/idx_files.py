@@ -19,7 +19,7 @@ import torch
 from platformdirs import user_cache_path
 from torch import Tensor
 
-from vae_lessons.download import download
+from vae_lessons.data.download import download
 
 _VARIABLE = "VAE_LESSONS_DATA"
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -234,7 +234,7 @@ def _what_to_do(name: str, root: str | os.PathLike | None, reason: str) -> str:
         "e ponha-os, sem mudar os nomes (descompactar é opcional), nesta pasta:",
         f"    {cache_folder() / name}",
         f"ou noutra qualquer, dizendo qual: load({name!r}, root=PASTA), ou a variável de ambiente {_VARIABLE}.",
-        'Se não puder, use load("digits"), que não precisa de rede nem de arquivos.',
+        'Se não puder, use load("digits"), que não precisa de rede nem de arquivos, ou load("mnist_5k").',
         "",
         "Procurei em:",
         *[f"    {folder}{'' if folder.is_dir() else ' (a pasta não existe)'}" for folder in folders],

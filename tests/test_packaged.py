@@ -1,0 +1,257 @@
+"""Os conjuntos que vêm dentro do pacote: o que são, como se conferem, como se refazem, e que vão na instalação."""
+
+import gzip
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vae_lessons.data import idx_files, load, packaged, recipes
+
+ROOT = Path(__file__).resolve().parent.parent
+LIMIT = 1_200_000  # bytes de um arquivo comprimido
+
+
+def both_splits(name):
+    train, test = load(name), load(name, "test")
+    return torch.cat([train.x, test.x]), torch.cat([train.y, test.y])
+
+
+# mnist_5k
+
+
+def test_mnist_5k_is_28_by_28_in_grey_with_500_of_each_class():
+    x, y = both_splits("mnist_5k")
+    assert x.shape == (5000, 784)
+    assert x.dtype == torch.uint8
+    assert (x.min(), x.max()) == (0, 255)
+    assert y.dtype == torch.int64
+    assert torch.bincount(y).tolist() == [500] * 10
+    assert len({row.tobytes() for row in x.numpy()}) == 5000
+
+
+@pytest.mark.parametrize(("split", "n"), [("train", 4000), ("test", 1000)])
+def test_mnist_5k_has_a_fixed_and_stratified_split(split, n):
+    data = load("mnist_5k", split)
+    assert repr(data) == f"Dataset('mnist_5k', {n} imagens de 28×28, 10 classes)"
+    assert torch.bincount(data.y).tolist() == [n // 10] * 10
+    assert data.y[:20].tolist() == [*range(10)] * 2  # todo começo tem todas as classes
+    assert torch.equal(load("mnist_5k", split).x, data.x)
+
+
+def test_the_split_of_mnist_5k_does_not_change():
+    """As saídas guardadas nas lições dependem dela: mudá-la é mudar as lições."""
+    digests = [hashlib.sha256(load("mnist_5k", split).x.numpy().tobytes()).hexdigest() for split in ("train", "test")]
+    assert digests == [
+        "5e77c51b65c39a4c63d7f7c7f8c08ecc09a52faa7d4360fb22ae303a905083d3",
+        "e496e676b11588f630cde4c38854758c53dfba7fd1c56afd8c4653c07f73d684",
+    ]
+
+
+def test_mnist_5k_is_the_first_500_training_images_of_each_class_of_mnist(monkeypatch):
+    if not idx_files.is_local("mnist"):
+        pytest.skip("os arquivos de MNIST não estão em $VAE_LESSONS_DATA nem no cache, e os testes não usam a rede")
+    arrays, mnist = packaged.read_arrays("mnist_5k"), load("mnist")
+    x, y = torch.from_numpy(arrays["x"]), torch.from_numpy(arrays["y"])
+    for digit in range(10):
+        assert torch.equal(x[y == digit], mnist.x[mnist.y == digit][:500])
+
+
+# Todos: o que a pasta de cada um tem
+
+
+@pytest.mark.parametrize("name", packaged.PACKAGED)
+def test_the_file_is_small_and_says_where_it_came_from_and_under_which_licence(name):
+    folder = recipes.SMALL / name
+    assert sorted(path.name for path in folder.iterdir()) == ["LICENCA.txt", "data.gz"]
+    assert (folder / "data.gz").stat().st_size <= LIMIT
+    text = (folder / "LICENCA.txt").read_text(encoding="utf-8")
+    assert text.startswith(recipes.RECIPES[name].origin.strip())
+    assert len(text.split("-" * 80)[1].strip()) > 500
+
+
+def test_every_folder_has_an_entry_and_a_recipe():
+    assert {path.name for path in recipes.SMALL.iterdir()} == packaged.PACKAGED.keys() == recipes.RECIPES.keys()
+
+
+@pytest.mark.parametrize("name", packaged.PACKAGED)
+def test_the_content_is_verified_arrays_and_nothing_is_unpickled(name, monkeypatch):
+    import pickle
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("pickle")
+
+    for function in ("load", "loads", "Unpickler"):
+        monkeypatch.setattr(pickle, function, refuse)
+    arrays = packaged.read_arrays(name)
+    assert tuple(arrays) == packaged.PACKAGED[name].arrays
+    assert all(array.dtype.kind in "uifU" for array in arrays.values())
+    content = gzip.decompress((recipes.SMALL / name / "data.gz").read_bytes())
+    assert hashlib.sha256(content).hexdigest() == packaged.PACKAGED[name].sha256
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """Uma instalação com a pasta `small` vazia."""
+    monkeypatch.setattr(packaged, "files", lambda package: tmp_path)
+    return tmp_path / "small"
+
+
+DAMAGED = {
+    "truncated": (lambda good: good[:-100], "está incompleto ou corrompido"),
+    "not_gzip": (lambda good: b"<html>", "está incompleto ou corrompido"),
+    "altered": (lambda good: gzip.compress(gzip.decompress(good)[:-1] + b"!"), "foi alterado: o SHA-256"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_damaged_file_is_refused_with_what_to_do(elsewhere, damage):
+    spoil, message = DAMAGED[damage]
+    (elsewhere / "mnist_5k").mkdir(parents=True)
+    (elsewhere / "mnist_5k" / "data.gz").write_bytes(spoil((recipes.SMALL / "mnist_5k" / "data.gz").read_bytes()))
+    with pytest.raises(ValueError, match=rf"'mnist_5k', .*data\.gz, {message}.*Reinstale o pacote"):
+        load("mnist_5k")
+
+
+def test_a_missing_file_is_an_incomplete_installation(elsewhere):
+    with pytest.raises(FileNotFoundError, match=r"Falta na instalação o arquivo de 'mnist_5k'.*Reinstale o pacote"):
+        load("mnist_5k")
+
+
+# O mecanismo serve ao que não é imagem
+
+
+TOKENS = {"x": np.arange(60, dtype=np.int16).reshape(20, 3), "words": np.array(["gato", "cão"])}
+COUNTS = {"x": np.arange(40, dtype=np.uint16).reshape(20, 2), "y": np.arange(20, dtype=np.uint8) % 2}
+
+
+@pytest.mark.parametrize(
+    ("arrays", "dtype", "columns", "kept"),
+    [(TOKENS, torch.int64, "palavras", 16), (COUNTS, torch.float32, "genes", 16)],
+    ids=["tokens", "counts"],
+)
+def test_tokens_and_counts_are_carried_as_well(elsewhere, monkeypatch, tmp_path, arrays, dtype, columns, kept):
+    source = tmp_path / "pacote.whl"
+    source.write_bytes(b"pacote")
+    digest = hashlib.sha256(b"pacote").hexdigest()
+    recipe = recipes.Recipe((), source.name, digest, lambda path: (arrays, "licença"), "origem")
+    monkeypatch.setitem(recipes.RECIPES, "novo", recipe)
+    entry = packaged.Packaged(tuple(arrays), "", dtype, columns)
+    monkeypatch.setitem(packaged.PACKAGED, "novo", entry)
+    content, licence = recipes.build("novo", source)
+    sha256 = hashlib.sha256(content).hexdigest()
+    monkeypatch.setitem(packaged.PACKAGED, "novo", packaged.Packaged(tuple(arrays), sha256, dtype, columns))
+    recipes.write("novo", content, licence, elsewhere)
+
+    read = packaged.read_arrays("novo")
+    assert all((read[key] == array).all() and read[key].dtype == array.dtype for key, array in arrays.items())
+    train, test = packaged.read_dataset("novo", "train"), packaged.read_dataset("novo", "test")
+    assert (len(train), len(test)) == (kept, 20 - kept)
+    assert train.x.dtype == test.x.dtype == dtype
+    assert train.columns == columns
+    assert train.image_shape is None
+    assert (train.y is None) == ("y" not in arrays)
+    rows = torch.cat([train.x, test.x]).long().tolist()
+    assert sorted(rows) == arrays["x"].tolist()
+
+
+def test_a_split_takes_every_fifth_of_each_class():
+    y = torch.tensor([0, 1, 0, 0, 0, 1, 0, 1, 1, 1, 1])
+    assert packaged.every_fifth(y).nonzero().flatten().tolist() == [6, 9]
+
+
+# As receitas
+
+
+@pytest.mark.parametrize("name", recipes.RECIPES)
+def test_the_recipe_makes_the_same_bytes_again(name, tmp_path):
+    """Só onde o pacote de origem já está: na pasta que VAE_LESSONS_WHEELS indica."""
+    archive = Path(os.environ.get("VAE_LESSONS_WHEELS", tmp_path)) / recipes.RECIPES[name].archive
+    if not archive.exists():
+        pytest.skip(f"{archive.name} não está na pasta VAE_LESSONS_WHEELS, e os testes não usam a rede")
+    content, licence = recipes.build(name, archive)
+    assert hashlib.sha256(content).hexdigest() == packaged.PACKAGED[name].sha256
+    assert licence == (recipes.SMALL / name / "LICENCA.txt").read_text(encoding="utf-8")
+
+
+def test_the_same_content_is_always_written_as_the_same_bytes(tmp_path):
+    for folder in ("um", "dois"):
+        recipes.write("novo", b"conteudo" * 100, "licença", tmp_path / folder)
+    first, second = ((tmp_path / folder / "novo" / "data.gz").read_bytes() for folder in ("um", "dois"))
+    assert first == second
+    assert gzip.decompress(first) == b"conteudo" * 100
+
+
+@pytest.mark.parametrize("name", recipes.RECIPES)
+def test_another_package_is_refused(name, tmp_path):
+    other = tmp_path / recipes.RECIPES[name].archive
+    other.write_bytes(b"outro")
+    with pytest.raises(ValueError, match=f"não é {other.name}: o SHA-256"):
+        recipes.build(name, other)
+
+
+@pytest.mark.parametrize("name", recipes.RECIPES)
+def test_the_package_is_pinned(name):
+    recipe = recipes.RECIPES[name]
+    assert len(bytes.fromhex(recipe.sha256)) == 32
+    assert "==" in recipe.fetch[-1]
+
+
+# A instalação
+
+
+def test_the_declared_package_data_are_all_the_files():
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    declared = {
+        file
+        for pattern in patterns["package-data"]["vae_lessons.data"]
+        for file in (ROOT / "vae_lessons/data").glob(pattern)
+    }
+    assert declared == {file for file in recipes.SMALL.rglob("*") if file.is_file()}
+
+
+def has_setuptools():
+    try:
+        return int(version("setuptools").split(".")[0]) >= 77
+    except PackageNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not has_setuptools(), reason="montar o pacote sem rede pede setuptools 77 ou mais novo no ambiente")
+def test_wheel_and_source_package_carry_the_files_and_they_load(tmp_path):
+    """O wheel é feito a partir do sdist: o que falta num falta no outro."""
+    source = tmp_path / "source"
+    shutil.copytree(ROOT / "vae_lessons", source / "vae_lessons", ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / file, source)
+    build = "import setuptools.build_meta as b, sys; getattr(b, sys.argv[1])(sys.argv[2])"
+
+    def run(hook, place):
+        subprocess.run([sys.executable, "-c", build, hook, str(tmp_path)], cwd=place, check=True, capture_output=True)
+
+    run("build_sdist", source)
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    shutil.unpack_archive(sdist, tmp_path, filter="data")
+    run("build_wheel", tmp_path / sdist.name.removesuffix(".tar.gz"))
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        inside = {name for name in archive.namelist() if name.startswith("vae_lessons/data/small/")}
+        archive.extractall(tmp_path / "installed")
+    assert inside == {file.relative_to(ROOT).as_posix() for file in recipes.SMALL.rglob("*") if file.is_file()}
+    program = "import vae_lessons.data as d; print(d.__file__); print(d.load('mnist_5k'))"
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "installed")}
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    file, shown = ran.stdout.splitlines()
+    assert file.startswith(str(tmp_path / "installed"))
+    assert shown == "Dataset('mnist_5k', 4000 imagens de 28×28, 10 classes)"

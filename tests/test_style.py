@@ -1,0 +1,165 @@
+"""O estilo das figuras: números como se escrevem em português, identidades que fecham, cores que se distinguem."""
+
+import itertools
+import random
+from decimal import Decimal
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from vae_lessons import style
+from vae_lessons.style import decimal_commas, latent_name, mix, number, round_sum, significant, subscript
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "written"),
+    [
+        (1.5, 2, "1,50"),
+        (-2.63, 3, "−2,630"),
+        (-0.0004, 3, "0,000"),
+        (7, 0, "7"),
+        (0.25, None, "0,25"),
+        (-8.0, None, "−8"),
+        (-0.0, None, "0"),
+        (60000, None, "60000"),
+        (1.5e-7, None, "1,5·10⁻⁷"),
+        (2e6, None, "2·10⁶"),
+        (float("inf"), 2, "∞"),
+        (float("-inf"), None, "−∞"),
+        (float("nan"), 2, "não é número"),
+        (torch.tensor(-0.5, dtype=torch.float64), 1, "−0,5"),
+        (np.float32(0.5), 1, "0,5"),
+    ],
+)
+def test_numbers_have_a_decimal_comma_and_a_true_minus(value, decimals, written):
+    assert number(value, decimals) == written
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (0, "0"),
+        (0.5, "0,500"),
+        (-12, "−12,0"),
+        (1244.0, "1240"),
+        (9.996, "10,0"),
+        (0.0009996, "0,00100"),
+        (999.7, "1000"),
+    ],
+)
+def test_three_significant_figures(value, written):
+    assert significant(value) == written
+
+
+def printed(value: float, decimals: int) -> Decimal:
+    return Decimal(number(value, decimals).replace("−", "-").replace(",", "."))
+
+
+def test_the_identity_of_the_elbo_holds_as_printed():
+    total, elbo, kl = round_sum(-2.6303, 0.6926, decimals=3)
+    assert [number(value, 3) for value in (total, elbo, kl)] == ["−1,938", "−2,630", "0,692"]
+    assert number(-2.6303 + 0.6926, 3) == "−1,938"
+    assert number(0.6926, 3) == "0,693"
+
+
+@pytest.mark.parametrize("decimals", [0, 1, 2, 3])
+def test_rounded_parts_add_up_and_none_moves_a_whole_unit(decimals):
+    draw = random.Random(decimals)
+    for count, scale in itertools.product((1, 2, 3, 10), (0.01, 1.0, 300.0)):
+        for _ in range(100):
+            parts = [draw.gauss(0, scale) for _ in range(count)]
+            total, *rounded = round_sum(*parts, decimals=decimals)
+            assert printed(total, decimals) == sum(printed(part, decimals) for part in rounded)
+            assert total == pytest.approx(sum(parts), abs=0.5001 * 10**-decimals)
+            assert all(abs(a - b) < 1.0001 * 10**-decimals for a, b in zip(parts, rounded, strict=True))
+
+
+def test_parts_that_are_already_round_stay_as_they_are():
+    assert round_sum(0.25, -1.5, decimals=2) == (-1.25, 0.25, -1.5)
+    assert round_sum(float("-inf"), 1.234, decimals=1) == (float("-inf"), float("-inf"), 1.234)
+
+
+def test_probabilities_rounded_together_add_up_to_one():
+    _, *shown = round_sum(1 / 3, 1 / 3, 1 / 3, decimals=2)
+    assert sorted(shown) == [0.33, 0.33, 0.34]
+
+
+def test_latents_are_counted_from_one_on_the_screen():
+    assert [latent_name(0), latent_name(11), subscript("q-1")] == ["z₁", "z₁₂", "q₋₁"]
+
+
+def ticks(ax) -> list[str]:
+    ax.figure.canvas.draw()
+    return [label.get_text() for axis in (ax.xaxis, ax.yaxis) for label in axis.get_ticklabels() if label.get_text()]
+
+
+def test_every_axis_nobody_formatted_gets_commas_color_bars_too():
+    fig, ax = plt.subplots()
+    bar = fig.colorbar(ax.imshow([[0.0, 0.3]]))
+    ax.plot([-0.5, 0.5], [0, 1])
+    twin = ax.twinx()
+    twin.plot([0, 1], [0.25, 0.3])
+    decimal_commas(fig)
+    decimal_commas(fig)
+    for axes in (ax, bar.ax, twin):
+        assert "," in "".join(ticks(axes))
+        assert "." not in "".join(ticks(axes))
+    assert "−0,5" in "".join(ticks(ax))
+    plt.close(fig)
+
+
+def test_large_and_small_numbers_are_written_in_full():
+    fig = Figure()
+    ax = fig.subplots()
+    ax.plot([0, 5e6], [0, 2e-7])
+    decimal_commas(fig)
+    assert "4000000" in ticks(ax)
+    assert "0,0000002" in [label.rstrip("0") for label in ticks(ax)]
+
+
+def test_labels_given_by_hand_and_logarithmic_axes_stay():
+    fig = Figure()
+    left, right = fig.subplots(1, 2)
+    left.set_xticks([0, 1], ["nunca", "sempre"])
+    right.plot([1, 1000], [1, 10])
+    right.set_xscale("log")
+    decimal_commas(fig)
+    assert ticks(left)[:2] == ["nunca", "sempre"]
+    assert r"10^{2}" in "".join(ticks(right))
+
+
+def test_a_picture_without_alternative_text_is_refused():
+    with pytest.raises(ValueError, match="Falta o texto alternativo"):
+        style.image_tag(b"", "  ")
+    data, metadata = style.mimebundle(b"png", 'x < "y"')
+    assert 'alt="x &lt; &quot;y&quot;"' in data["text/html"]
+    assert data["text/plain"] == 'x < "y"'
+    assert metadata == {"image/png": {"alt": 'x < "y"'}}
+
+
+def luminance(color: str) -> float:
+    """A luminância relativa da WCAG 2."""
+    channels = [channel / 255 for channel in bytes.fromhex(color[1:])]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize(("colors", "least"), [("BLUE GREEN BROWN RED INK GREY FAINT", 4.5), ("ORANGE", 3.0)])
+def test_letters_are_legible_on_white(colors, least):
+    """4,5 para 1 é o que a WCAG pede de letras; 3 para 1, de letras grandes, de linhas e de barras."""
+    for name in colors.split():
+        assert 1.05 / (luminance(getattr(style, name)) + 0.05) >= least, name
+
+
+def test_lines_differ_in_dashes_as_well_as_in_color():
+    colors, dashes = zip(*style.LINES, strict=True)
+    assert len(set(colors)) == len(set(dashes)) == len(style.LINES)
+
+
+def test_mixing_goes_from_one_color_to_the_other():
+    assert mix("#0072B2", "#FFFFFF", 0.0) == "#0072b2"
+    assert mix("#000000", "#ffffff", 0.5) == "#808080"
+    assert mix("#0072B2", "#ffffff", 1.0) == "#ffffff"
