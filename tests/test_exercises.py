@@ -562,6 +562,8 @@ def other_dtype(x):
         (lambda x: x @ torch.zeros(9), "as formas de dois tensores não combinam"),
         (lambda x: 1 / 0, "uma divisão por zero"),
         (lambda x: x[10], "um índice"),
+        (lambda x: torch.bitwise_not(x), "não existe para esse tipo de número"),
+        (raises(NotImplementedError()), "falta escrevê-la"),
         (lambda x: x.requires_grad_().numpy(), "tensor com gradiente"),
         (Exercise, "sua função recebe"),
     ],

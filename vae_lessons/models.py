@@ -25,6 +25,8 @@ Likelihood = Normal | Bernoulli | ContinuousBernoulli
 
 _ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "silu": nn.SiLU, "gelu": nn.GELU}
 _LIKELIHOODS = ("bernoulli", "gaussian", "continuous_bernoulli")
+_USUAL_COLUMNS = 1024
+_COLUMNS_AT_ONCE = 2**21  # números que uma rede lê ou escreve de uma vez, quando se mede
 _CONVERSIONS = {
     torch.float16: "half()",
     torch.bfloat16: "bfloat16()",
@@ -115,7 +117,7 @@ class VAE(nn.Module):
                 "Passe antes por binarize(x, ...)."
             )
         _require_last_dim("O codificador", x, self.data_dim, "D, colunas")
-        return self._posterior(_on_rows("O codificador", self.encoder, x))
+        return self._posterior(_on_rows("O codificador", self.encoder, x, x.shape[-1]))
 
     def _posterior(self, output):
         """A saída do codificador como distribuição."""
@@ -139,7 +141,7 @@ class VAE(nn.Module):
         """
         _require_input("O decodificador", "z", z, self.decoder)
         _require_last_dim("O decodificador", z, self.latent_dim, "Z, latentes")
-        output = _on_rows("O decodificador", self.decoder, z)
+        output = _on_rows("O decodificador", self.decoder, z, self.data_dim or _USUAL_COLUMNS)
         if callable(self.likelihood):
             with unvalidated():
                 return self.likelihood(output)
@@ -371,13 +373,13 @@ def mode(model: nn.Module, *, training: bool) -> Iterator[None]:
             module.training = was_training
 
 
-def _on_rows(who: str, network: nn.Module, rows: Tensor):
+def _on_rows(who: str, network: nn.Module, rows: Tensor, n_columns: int):
     """`network`, que leva um lote de linhas [M, n] a [M, ...], aplicada a [..., n]: as dimensões da frente viram uma
-    só, e voltam na saída."""
+    só, e voltam na saída. n_columns: D, que diz quantas linhas vão de uma vez à rede quando se mede."""
     batch_shape, n_rows = rows.shape[:-1], rows.shape[:-1].numel()
     try:
         with unvalidated():
-            output = network(rows if rows.ndim == 2 else rows.reshape(n_rows, rows.shape[-1]))
+            output = _in_blocks(network, rows if rows.ndim == 2 else rows.reshape(n_rows, rows.shape[-1]), n_columns)
     except RuntimeError as error:
         if rows.is_floating_point():
             raise
@@ -399,6 +401,30 @@ def _on_rows(who: str, network: nn.Module, rows: Tensor):
             "Passe um lote de linhas [B, n]."
         )
     return map_tensors(output, give_back)
+
+
+def _in_blocks(network: nn.Module, rows: Tensor, n_columns: int):
+    """network(rows). Sem gradiente e em modo de avaliação, quando uma linha não depende das outras, vão poucas por vez,
+    e o que a rede guarda no meio do caminho cabe na memória."""
+    size = max(1, _COLUMNS_AT_ONCE // n_columns)
+    if len(rows) <= size or torch.is_grad_enabled() or any(module.training for module in network.modules()):
+        return network(rows)
+    first, *others = rows.split(size)
+    output = network(first)
+    if not isinstance(output, Tensor | tuple | list | Mapping):
+        return network(rows)
+    return _joined([output, *(network(block) for block in others)])
+
+
+def _joined(outputs: Sequence):
+    """As saídas de vários blocos de linhas, como uma só."""
+    first = outputs[0]
+    if isinstance(first, Tensor):
+        return torch.cat(outputs)
+    if isinstance(first, Mapping):
+        return {key: _joined([output[key] for output in outputs]) for key in first}
+    parts = map(_joined, zip(*outputs, strict=True))
+    return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
 
 
 def _are_tensors(parts) -> bool:

@@ -56,7 +56,7 @@ def elbo(
     Levanta TypeError se `model` não for um modelo ou x não for um tensor do tipo dele, e ValueError se x não for [B, D]
     ou se houver bits grátis sem KL em forma fechada.
     """
-    _require_model(model)
+    require_model(model)
     _require_matrix(x)
     q, prior = model.encode(x), model.prior
     if not has_closed_form_kl(q, prior):
@@ -142,7 +142,7 @@ def iwae_bound(model: VAE, x: Tensor, k: int) -> Tensor:
     Levanta ValueError se k < 1 ou se x não for [B, D], e TypeError se k não for inteiro, `model` não for um modelo ou x
     não for um tensor do tipo dele.
     """
-    _require_model(model)
+    require_model(model)
     _require_matrix(x)
     k = require_count("k", k, " (quantas amostras de z por exemplo)")
     return log_importance_weights(model, x, k).logsumexp(0) - math.log(k)
@@ -171,7 +171,7 @@ def _n_columns(likelihood) -> int | None:
     return shape[-1] if shape else None
 
 
-def _require_model(model) -> None:
+def require_model(model) -> None:
     if not all(hasattr(model, name) for name in ("encode", "decode", "prior")):
         swapped = " A ordem é (model, x)." if isinstance(model, Tensor) else ""
         raise TypeError(

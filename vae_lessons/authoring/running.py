@@ -7,7 +7,8 @@ from pathlib import Path
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-_STARTUP_TIMEOUT = 300  # segundos; numa máquina ocupada, um kernel demora a nascer
+# Segundos. Numa máquina ocupada um kernel demora a nascer, e as saídas, a chegar; o nbclient desistiria delas em 4.
+_STARTUP_TIMEOUT, _OUTPUT_TIMEOUT = 300, 120
 
 
 def execute(
@@ -31,6 +32,7 @@ def execute(
         kernel_name="python3",
         timeout=timeout,
         startup_timeout=_STARTUP_TIMEOUT,
+        iopub_timeout=_OUTPUT_TIMEOUT,
         resources={"metadata": {"path": str(folder)}},
         record_timing=False,
         extra_arguments=["--IPKernelApp.log_level=40"],  # só erros: os avisos do kernel não são da lição

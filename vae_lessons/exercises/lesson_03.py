@@ -12,6 +12,7 @@ from vae_lessons.exercises.checking import (
     behaviour,
     noise_statistics,
     on_cases,
+    reduced,
     required_tensor,
 )
 
@@ -152,14 +153,7 @@ EXERCISES = (
                 lambda mean, log_var: _kl(mean, log_var) / mean.shape[-1],
                 "você tirou a média sobre as dimensões latentes. As dimensões são independentes: as KL se somam.",
             ),
-            Mistake(
-                lambda mean, log_var: _kl(mean, log_var).sum(),
-                "você somou também sobre os exemplos. Deixe um valor por exemplo, [B]: some só sobre a última dimensão.",
-            ),
-            Mistake(
-                lambda mean, log_var: _kl(mean, log_var).mean(),
-                "você tirou a média sobre os exemplos. Deixe um valor por exemplo, [B]: some só sobre a última dimensão.",
-            ),
+            *reduced(_kl),
             Mistake(
                 lambda mean, log_var: 0.5 * (log_var.exp() + mean.square() - 1 - log_var),
                 "falta somar sobre as dimensões latentes: a KL de um exemplo é um número só.",
@@ -185,14 +179,7 @@ EXERCISES = (
                 lambda x, logits: -_bernoulli(x, logits),
                 "isso é a entropia cruzada, que é −log p(x|z). Falta trocar o sinal.",
             ),
-            Mistake(
-                lambda x, logits: _bernoulli(x, logits).sum(),
-                "você somou também sobre os exemplos. Deixe um valor por exemplo, [B]: some só sobre os pixels.",
-            ),
-            Mistake(
-                lambda x, logits: _bernoulli(x, logits).mean(),
-                "você tirou a média sobre os exemplos. Deixe um valor por exemplo, [B]: some só sobre os pixels.",
-            ),
+            *reduced(_bernoulli),
             Mistake(
                 lambda x, logits: _bernoulli(x, torch.sigmoid(logits)),
                 "a sigmoide foi aplicada duas vezes: as funções ..._with_logits já a aplicam. Passe-lhes os logits.",

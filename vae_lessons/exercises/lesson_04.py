@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from vae_lessons.exercises.checking import Exercise, Mistake, on_cases
+from vae_lessons.exercises.checking import Exercise, Mistake, on_cases, reduced
 
 _LOG_LIK = torch.tensor([-20.5, -31.0, -14.25, -48.0], dtype=torch.float64)
 _KL = torch.tensor([5.5, 3.0, 7.75, 0.0], dtype=torch.float64)
@@ -77,10 +77,7 @@ EXERCISES = (
                 lambda log_lik, kl, beta: kl - log_lik,
                 "falta o β: essa é a perda de um VAE comum, −ELBO.",
             ),
-            Mistake(
-                lambda log_lik, kl, beta: _beta_loss(log_lik, kl, beta).mean(),
-                "você tirou a média sobre os exemplos. Deixe um valor por exemplo, [B]; a média é a última conta.",
-            ),
+            *reduced(_beta_loss),
             Mistake(
                 lambda log_lik, kl, beta: beta * (kl - log_lik),
                 "β multiplicou tudo: isso só muda a escala da perda, e o mínimo fica onde estava.",
@@ -274,10 +271,7 @@ EXERCISES = (
                 "você tirou a média da KL sobre o lote antes do módulo. É uma variante que também se usa, mas nela só a "
                 "média precisa valer C; aqui, a KL de cada imagem.",
             ),
-            Mistake(
-                lambda log_lik, kl, capacity, gamma: _capacity_loss(log_lik, kl, capacity, gamma).mean(),
-                "você tirou a média sobre os exemplos. Deixe um valor por exemplo, [B]; a média é a última conta.",
-            ),
+            *reduced(_capacity_loss),
         ),
         measure=on_cases((_LOG_LIK, _KL, 4.0, 20.0), (_LOG_LIK, _KL, 0.0, 3.0), (_LOG_LIK, _KL, 6.5, 1.5)),
         insight="C diz quantos nats a taxa deve ter; γ, com que força se exige isso.",

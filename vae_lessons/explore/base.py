@@ -33,6 +33,7 @@ _STYLE_SHEET = """<style>
 .vae-explorer .vae-pixels {image-rendering: pixelated; border: 1px solid #888;}
 .vae-explorer .vae-text, .vae-explorer .vae-text .widget-html-content {line-height: 1.35; white-space: normal;}
 .vae-explorer .vae-cleared {opacity: 0.45;}
+.vae-explorer .jupyter-button {white-space: normal; height: auto; min-height: var(--jp-widgets-inline-height);}
 </style>"""
 
 # A figura parada é uma saída à parte, que o caderno guarda. Enquanto o explorador vive na saída seguinte, ela se
@@ -170,7 +171,7 @@ def picture(width: int, *classes: str) -> widgets.Image:
 
     classes: "vae-picture", a figura principal · "vae-pixels", cada pixel um quadradinho nítido.
     """
-    layout = Layout(width=f"{width}px", max_width="100%", height="auto", align_self="flex-start", flex="0 0 auto")
+    layout = Layout(width=f"{width}px", max_width="100%", height="auto", margin="0", align_self="flex-start")
     image = widgets.Image(format="png", layout=layout)
     for name in classes:
         image.add_class(name)

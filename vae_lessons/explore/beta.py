@@ -392,7 +392,7 @@ def _require_comparable(runs: dict[tuple[float, int], Run]) -> None:
 def _controls(
     betas: list[float], start: float, seeds: list[int], n_images: int, n_latents: int
 ) -> dict[str, widgets.Widget]:
-    slider = {"style": {"description_width": "64px"}, "layout": {"width": "auto"}}
+    slider = {"style": {"description_width": "104px"}, "layout": {"width": "auto"}}
     controls = {
         "beta": widgets.SelectionSlider(
             options=[(number(beta), beta) for beta in betas],
@@ -410,7 +410,7 @@ def _controls(
         "latent": widgets.IntSlider(
             min=1,
             max=n_latents,
-            description="latente",
+            description="latente, por KL",
             tooltip="Que latente percorrer, do de maior KL (1) ao de menor",
             **slider,
         ),

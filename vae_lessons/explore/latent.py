@@ -209,7 +209,7 @@ class LatentExplorer(Explorer):
             self._thumbnail("from_index"),
             widgets.VBox([c["from_index"], c["to_index"]]),
             self._thumbnail("to_index"),
-            widgets.VBox([c["path"], c["position"]]),
+            widgets.VBox([c["path"], c["position"]], layout=Layout(max_width="100%")),
         )
         return [row(left, right), row(encode, interpolate)]
 
@@ -275,7 +275,7 @@ def _buttons() -> dict[str, widgets.Button]:
         "zero": widgets.Button(description="Voltar a zero", tooltip="Leva z à média da prior"),
         "encode": widgets.Button(
             description="Codificar",
-            layout=Layout(margin="2px 2px 2px 56px", width="80px"),
+            layout=Layout(margin="2px 2px 2px 62px", width="84px"),
             tooltip="Leva z à média de q(z|x) da imagem escolhida",
         ),
     }
@@ -298,8 +298,8 @@ def _image_choosers(data: Dataset) -> dict[str, widgets.BoundedIntText]:
             max=len(data) - 1,
             description=description,
             tooltip=f"Número da imagem, de 0 a {len(data) - 1}",
-            style={"description_width": "52px"},
-            layout=Layout(width="136px"),
+            style={"description_width": "56px"},
+            layout=Layout(width="148px"),
         )
         for name, value, description in (("index", 0, "imagem"), ("from_index", 0, "de"), ("to_index", other, "até"))
     }
@@ -316,7 +316,7 @@ def _path_controls() -> dict[str, widgets.Widget]:
             description="posição",
             tooltip="0 é a primeira imagem; 1, a segunda. Apagada, se z não estiver no caminho",
             style={"description_width": "70px"},
-            layout=Layout(width="290px"),
+            layout=Layout(width="290px", max_width="calc(100% - 4px)"),  # as margens dele
         ),
         "path": widgets.ToggleButtons(
             options=["reta", "esférica"],
