@@ -1,12 +1,14 @@
 """«Seus próprios dados», da lição 03, com outras imagens no lugar das dela: os rostos que vêm no scikit-image."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pytest
+import torch
 
 LESSON = Path(__file__).resolve().parent.parent / "notebooks" / "03_vae.ipynb"
 
@@ -41,3 +43,13 @@ def test_the_section_on_your_own_data_works_with_photos_of_faces(monkeypatch):
     history = names["my_history"].val_elbo
     assert history[-1] > history[0] + 50
     assert names["x_mine"].shape == (10, 625)
+
+
+def test_the_short_version_in_the_readme_works():
+    readme = (LESSON.parent.parent / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.+?)\n```", readme, re.DOTALL)
+    names = {"imagens": np.random.default_rng(0).integers(0, 256, (40, 9, 7), dtype=np.uint8)}
+    exec(block.replace("epochs=60", "epochs=2, device='cpu'"), names)
+    assert repr(names["minhas"]) == "Dataset('minhas', 40 imagens de 9×7)"
+    with torch.no_grad():
+        assert names["vae"].sample(5).shape == (5, 63)
