@@ -62,7 +62,7 @@ class Bernoulli(NamedTuple):
         """
         largest = torch.finfo(self.logits.dtype).max
         logits = self.logits.clamp(-largest, largest)  # ∞ − ∞ e 0 · ∞ seriam NaN
-        return F.threshold(value * logits - F.softplus(logits), -largest / 2, -math.inf)
+        return F.threshold(value * logits - F.softplus(logits), -largest / 8, -math.inf)
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """Uma amostra de zeros e uns [..., D], sem gradiente."""
