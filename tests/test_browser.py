@@ -140,6 +140,16 @@ def test_the_position_on_the_path_moves_from_the_keyboard(explorer):
     changes_picture(explorer, lambda: press(explorer, "posição", "Home"))
 
 
+def test_the_position_is_cleared_when_z_leaves_the_path(explorer):
+    readout = slider(explorer, "posição").locator(".widget-readout")
+    press(explorer, "posição", "PageUp")
+    expect(readout).to_be_visible()
+    changes_picture(explorer, explorer.get_by_role("button", name="z ao acaso").click)
+    expect(readout).to_be_hidden()
+    press(explorer, "posição", "ArrowRight")
+    expect(readout).to_have_text("0.01")
+
+
 def test_the_browser_does_not_round_the_z_set_by_code(explorer, explorer_page):
     changes_picture(explorer, explorer.get_by_role("button", name="Codificar").click)
     explorer_page.wait_for_timeout(500)  # tempo para uma resposta indevida do navegador
@@ -170,6 +180,111 @@ def test_the_explorers_of_one_latent_answer_to_keys_and_keep_the_q_set_by_code(b
         page.wait_for_timeout(500)  # tempo para uma resposta indevida do navegador
         run_again(page, "print(")
         expect(page.locator(".jp-OutputArea-output").last).to_have_text("True")
+
+
+# Todos os exploradores
+
+GALLERY = ("latent", "elbo", "gradients", "beta", "gumbel")
+GALLERY_CELLS = [
+    """from vae_lessons.data import load
+from vae_lessons.explore import *
+from vae_lessons.models import mlp_vae
+from vae_lessons.training import TrainConfig, fit_many
+
+sweep = {"beta": [0.1, 1, 10], "seed": [0, 1]}
+runs = fit_many(mlp_vae(64, 3, (16,)), load("digits"), TrainConfig(epochs=2), sweep=sweep, progress=False)""",
+    'explore_latent(runs[0].model, load("digits", "test"))',
+    "explore_elbo()",
+    "explore_gradients()",
+    'explore_beta(runs, load("digits", "test"))',
+    "explore_gumbel()",
+]
+
+
+@pytest.fixture(scope="module")
+def gallery(browser, server):
+    """Um caderno com um explorador de cada."""
+    write_notebook(server, "galeria.ipynb", GALLERY_CELLS)
+    with quiet_page(browser) as page:
+        lab.open_notebook(page, server, "galeria.ipynb")
+        assert [cell["errors"] for cell in lab.run_all(page)] == [[]] * len(GALLERY_CELLS)
+        expect(page.locator(".vae-explorer")).to_have_count(len(GALLERY))
+        yield page
+
+
+@pytest.mark.parametrize("width", [390, 600, 800, 1280])
+def test_pictures_keep_their_proportions_and_nothing_overflows(gallery, width):
+    gallery.set_viewport_size({"width": width, "height": lab.VIEWPORT["height"]})
+    gallery.wait_for_timeout(500)  # o JupyterLab refaz a página
+    for name, explorer in zip(GALLERY, gallery.locator(".vae-explorer").all(), strict=True):
+        distortions = explorer.evaluate(
+            """explorer => [...explorer.querySelectorAll('img')].map(
+                image => (image.clientWidth / image.clientHeight) / (image.naturalWidth / image.naturalHeight))"""
+        )
+        assert distortions == pytest.approx([1] * len(distortions), abs=0.02), name
+        assert overflowing_boxes(explorer) == 0, name
+    gallery.set_viewport_size(lab.VIEWPORT)
+
+
+def overflowing_boxes(explorer) -> int:
+    return explorer.evaluate(
+        """explorer => [explorer, ...explorer.querySelectorAll('.widget-hbox, .widget-vbox')]
+            .filter(box => box.scrollWidth > box.clientWidth).length"""
+    )
+
+
+def test_while_it_lives_only_the_explorer_is_seen(gallery):
+    expect(gallery.locator(".vae-still")).to_have_count(len(GALLERY))
+    expect(gallery.locator(".vae-still:visible")).to_have_count(0)
+
+
+def test_a_cell_run_again_has_one_explorer_that_answers(gallery):
+    for _ in range(3):
+        run_again(gallery, "explore_gumbel")
+    explorers = gallery.locator(".vae-explorer")
+    expect(explorers).to_have_count(len(GALLERY))
+    explorers.last.scroll_into_view_if_needed()
+    changes_picture(explorers.last, lambda: press(explorers.last, "τ", "ArrowRight"))
+
+
+@pytest.mark.parametrize("from_another_person", [False, True], ids=["own", "received"])
+def test_a_saved_and_reopened_notebook_shows_the_still_pictures(browser, server, gallery, from_another_person):
+    """Sem executar nada: no caderno de quem o salvou, em que o JupyterLab confia, e no que veio de outra pessoa."""
+    gallery.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
+    saved = nbformat.read(server.root / "galeria.ipynb", as_version=4)
+    name = f"reaberto_{from_another_person}.ipynb"
+    if from_another_person:  # as saídas não são as que este JupyterLab assinou
+        for cell in saved.cells:
+            cell.outputs = [with_another_note(output) for output in cell.outputs]
+            cell.metadata.pop("trusted", None)
+    nbformat.write(saved, server.root / name)
+    page = browser.new_page(viewport=lab.VIEWPORT)
+    lab.open_notebook(page, server, name)
+    trusted = "[...window.jupyterapp.shell.currentWidget.content.model.cells].every(cell => cell.trusted)"
+    assert page.evaluate(trusted) == (not from_another_person)
+    stills = page.locator(".vae-still img:visible")
+    expect(stills).to_have_count(len(GALLERY))
+    page.wait_for_timeout(3000)  # tempo para o JupyterLab procurar os widgets, que não existem mais
+    expect(stills).to_have_count(len(GALLERY))
+    for still in stills.all():
+        still.scroll_into_view_if_needed()
+        box, natural = still.bounding_box(), still.evaluate("image => image.naturalWidth / image.naturalHeight")
+        assert box["width"] > 500
+        assert box["width"] / box["height"] == pytest.approx(natural, rel=0.02)
+        assert len(still.get_attribute("alt")) > 40
+    expect(page.locator(".vae-explorer")).to_have_count(0)
+    require_clean(page)
+    words = page.locator(".jp-Notebook").inner_text()
+    assert words.count("execute a célula para mexer nos controles") == len(GALLERY)
+    for stray in ("Error", "Loading widget", "Explorer("):
+        assert stray not in words
+    lab.close_notebook(page)
+
+
+def with_another_note(output):
+    if "text/html" in output.get("data", {}):
+        output.data["text/html"] = output.data["text/html"].replace("Figura parada", "Figura recebida")
+    return output
 
 
 GUMBEL_CELLS = [
@@ -237,11 +352,7 @@ def run_again(page, source: str) -> None:
 
 
 def test_the_explorer_fits_the_page_and_keeps_square_pixels(explorer):
-    overflow = explorer.evaluate(
-        """explorer => [explorer, ...explorer.querySelectorAll('.widget-hbox, .widget-vbox')]
-            .filter(box => box.scrollWidth > box.clientWidth).length"""
-    )
-    assert overflow == 0
+    assert overflowing_boxes(explorer) == 0
     box = explorer.bounding_box()
     assert box["height"] < lab.VIEWPORT["height"] - 200
     assert picture(explorer).evaluate("image => getComputedStyle(image).imageRendering") == "pixelated"

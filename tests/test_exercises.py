@@ -156,8 +156,9 @@ def test_verdicts_are_deterministic():
 
 
 def test_unknown_exercise_lists_the_existing_ones():
-    with pytest.raises(ValueError, match=r"Exercício desconhecido: '99\.9'.*03\.1"):
-        check("99.9", 1)
+    for unknown in ("99.9", 3.1, ["03.1"], torch.zeros(2)):
+        with pytest.raises(ValueError, match=r"(?s)Exercício desconhecido: .*entre aspas.*03\.1"):
+            check(unknown, 1)
 
 
 def test_in_jupyter_the_verdict_is_shown_once_as_html_and_text():
@@ -219,7 +220,37 @@ def with_defaults(step, warmup_steps, start=0.0):
     return start + min(1, step / warmup_steps)
 
 
+def with_distributions(mean, log_var):
+    q = torch.distributions.Normal(mean, torch.exp(0.5 * log_var))
+    return torch.distributions.kl_divergence(q, torch.distributions.Normal(0, 1)).sum(-1)
+
+
+def with_xlogy(q, log_prior, log_lik):
+    kl = (torch.xlogy(q, q) - q * log_prior).sum(-1)
+    return q @ log_lik, kl, q @ log_lik - kl
+
+
+def with_entropy(logits):
+    entropy = torch.distributions.Categorical(logits=logits).entropy()
+    return logits.shape[-2] * math.log(logits.shape[-1]) - entropy.sum(-1)
+
+
+def by_woodbury(x, W, b, s):
+    gain = W.T @ torch.linalg.inv(W @ W.T + s**2 * torch.eye(len(b), dtype=W.dtype))
+    return gain @ (x - b), torch.eye(W.shape[1], dtype=W.dtype) - gain @ W
+
+
 RIGHT = [
+    ("01.2", with_xlogy),
+    ("01.4", by_woodbury),
+    ("02.6", lambda loc, log_scale, u: torch.distributions.Laplace(loc, log_scale.exp()).icdf(u)),
+    ("02.6", lambda loc, log_scale, u: loc + log_scale.exp() * torch.where(u < 0.5, (2 * u).log(), -(2 - 2 * u).log())),
+    ("03.2", with_distributions),
+    ("03.3", lambda x, logits: torch.distributions.Bernoulli(logits=logits).log_prob(x).sum(-1)),
+    ("03.3", lambda x, logits: torch.where(x > 0, logits.sigmoid(), 1 - logits.sigmoid()).log().sum(1)),
+    ("03.4", lambda batches: torch.cat(batches).mean()),
+    ("04.6", lambda log_lik, kl, c, gamma: gamma * torch.max(kl - c, c - kl) - log_lik),
+    ("05.4", with_entropy),
     ("00.1", torch.tensor(64)),
     ("00.1", np.int64(64)),
     ("00.1", [64]),
@@ -327,6 +358,9 @@ WRONG = [
     ("04.2", lambda beta: "True", "Tire as aspas"),
     ("04.3", lambda ra, da, rb, db: abs((db - da) / (ra - rb)), "o módulo esconde"),
     ("04.3", lambda ra, da, rb, db: (db - da) / abs(ra - rb), "não depende de qual dos dois"),
+    ("02.4", lambda values, score: (values.abs() * score**2).mean() / (score**2).mean(), "os números não batem"),
+    ("03.4", lambda batches: torch.cat(batches).abs().mean(), "os números não batem"),
+    ("04.1", lambda log_lik, kl, beta: beta * kl + log_lik.abs(), "o módulo de log p(x|z)"),
     ("04.4", clamped_entropies(0.01), "os números não batem"),
     ("05.2", lambda log_pi, g, temperature: torch.softmax((log_pi + g) / temperature, 1), "nem sempre é a 1"),
     ("05.3", lambda hard, y: hard.requires_grad_(), "o gradiente que chega a y é zero"),
@@ -531,6 +565,8 @@ def other_dtype(x):
         (lambda x: x @ torch.zeros(9), "as formas de dois tensores não combinam"),
         (lambda x: 1 / 0, "uma divisão por zero"),
         (lambda x: x[10], "um índice"),
+        (lambda x: torch.bitwise_not(x), "não existe para esse tipo de número"),
+        (raises(NotImplementedError()), "falta escrevê-la"),
         (lambda x: x.requires_grad_().numpy(), "tensor com gradiente"),
         (Exercise, "sua função recebe"),
     ],

@@ -12,8 +12,9 @@ import torch
 from PIL import Image
 
 from vae_lessons.data import Dataset, binarize, load
-from vae_lessons.explore import explore_latent, latent, slerp
-from vae_lessons.explore.base import ExactSlider
+from vae_lessons.explore import explore_latent, slerp
+from vae_lessons.explore.latent_map import INSIDE
+from vae_lessons.explore.sliders import ExactSlider
 from vae_lessons.models import VAE, mlp_vae
 
 TEST = load("digits", "test")
@@ -65,8 +66,8 @@ def marker_center(explorer) -> tuple[float, float]:
     """(linha, coluna) do centro do marcador: os pontos que diferem do mapa sem marcador."""
     background = explorer._latent_map._background
     current = np.asarray(Image.open(io.BytesIO(explorer.map.value)))
-    rows, columns = np.nonzero(current >= latent._INSIDE)
-    assert background.max() < latent._INSIDE
+    rows, columns = np.nonzero(current >= INSIDE)
+    assert background.max() < INSIDE
     return (rows.min() + rows.max()) / 2, (columns.min() + columns.max()) / 2
 
 
@@ -288,6 +289,38 @@ def test_the_path_starts_between_images_of_different_classes(explorer):
     assert TEST.y[start] != TEST.y[end]
 
 
+def test_the_position_is_told_only_while_z_is_on_the_path(explorer):
+    c = explorer.controls
+
+    def cleared():
+        return (c["position"].value, c["position"].readout, "vae-cleared" in c["position"]._dom_classes)
+
+    c["from_index"].value, c["to_index"].value, c["position"].value = 3, 40, 0.5
+    on_the_path = (0.5, True, False)
+    for leave in (c["random"].click, c["zero"].click, lambda: c["z0"].set_state({"value": c["z0"].value + 0.3})):
+        assert cleared() == on_the_path
+        leave()
+        assert cleared() == (0.0, False, True)
+        c["position"].set_state({"value": 0.5})
+    c["show"].value = "amostra"  # z não se move
+    assert cleared() == on_the_path
+    c["index"].value = 40
+    c["encode"].click()
+    assert cleared() == (0.0, False, True)
+    c["index"].value = 3
+    c["encode"].click()
+    assert cleared() == (0.0, True, False)  # o começo do caminho é a imagem 3
+
+
+def test_leaving_the_path_moves_neither_z_nor_the_picture_again(explorer, model, monkeypatch):
+    explorer.controls["position"].value = 0.5
+    decodings, decode = [], model.decode
+    monkeypatch.setattr(model, "decode", lambda z: decodings.append(z) or decode(z))
+    explorer.controls["z0"].set_state({"value": 1.5})
+    assert explorer.controls["z0"].value == 1.5
+    assert len(decodings) == 1
+
+
 def test_slerp_halfway_between_axes_is_the_diagonal_at_the_average_norm():
     start, end = torch.tensor([2.0, 0.0, 0.0]), torch.tensor([0.0, 4.0, 0.0])
     expected = 3 / math.sqrt(2) * torch.tensor([1.0, 1.0, 0.0])
@@ -485,6 +518,106 @@ def test_a_decoder_that_fails_is_heard(explorer, model):
         explorer.controls["z0"].value = 1.0
 
 
+# Os dados de quem o usa
+
+
+def thumbnail(explorer, index) -> np.ndarray:
+    """A miniatura da imagem `index`, como está na tela."""
+    explorer.controls["index"].value = index
+    (encode,) = [box for box in boxes(explorer) for child in box.children if child is explorer.controls["encode"]]
+    (beside,) = [box for box in boxes(explorer) if encode in box.children]
+    return pixels(beside.children[0])
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", "continuous_bernoulli"])
+def test_floats_in_the_unit_interval_are_greys(likelihood):
+    data = Dataset(TEST.x.float() / 255, TEST.y, image_shape=(8, 8))
+    explorer = explore_latent(handmade_vae([1.0, 1.0], likelihood=likelihood), data)
+    assert np.array_equal(thumbnail(explorer, 5), TEST.x[5].reshape(8, 8).numpy())
+    assert np.array_equal(pixels(explorer.picture), decoded(explorer.model, [0.0, 0.0]))
+
+
+@pytest.mark.parametrize(("shift", "scale"), [(-1.0, 2.0), (-3.0, 10.0), (0.0, 255.0)])
+def test_floats_of_any_range_go_from_black_to_white(shift, scale):
+    """O menor número é preto e o maior, branco, na miniatura e na imagem decodificada."""
+    model = handmade_vae([1.0, 1.0], likelihood="gaussian")
+    with torch.no_grad():
+        model.decoder.bias.copy_(shift + scale * TEST.x[5] / 255)
+        model.decoder.weight.zero_()
+    data = Dataset(shift + scale * TEST.x.double() / 255, TEST.y, image_shape=(8, 8))
+    explorer = explore_latent(model, data)
+    for shown in (thumbnail(explorer, 5), pixels(explorer.picture)):
+        assert np.abs(shown.astype(int) - TEST.x[5].reshape(8, 8).numpy()).max() <= 1
+
+
+@pytest.mark.parametrize("scales", [[2.0, -1.5], [2.0], [1.0, 2.0, 0.5]], ids=len)
+def test_images_without_classes_have_a_map_of_one_colour(scales):
+    explorer = explore_latent(handmade_vae(scales), replace(TEST, y=None))
+    assert [explorer.controls[name].value for name in ("from_index", "to_index")] == [0, 1]
+    words = " ".join(
+        widget.value for box in boxes(explorer) for widget in box.children if hasattr(widget, "placeholder")
+    )
+    assert "classe" not in words
+    colours = explorer._latent_map.image([0.0] * len(scales)).convert("HSV")
+    hue, saturation, _ = np.moveaxis(np.asarray(colours).astype(int), -1, 0)
+    assert np.ptp(hue[saturation > 60]) < 20
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (lambda: replace(TEST, image_shape=(1, 8, 8)), "image_shape deve ser"),
+        (lambda: Dataset(TEST.x.float() / 255), "não é de imagens em tons de cinza.*from_images"),
+        (lambda: Dataset(TEST.x.long(), image_shape=(8, 8)), "não é de imagens em tons de cinza"),
+        (lambda: Dataset(TEST.x.float(), image_shape=(8, 8)), "de 0 a 255"),
+        (lambda: Dataset(TEST.x.float() / 0, image_shape=(8, 8)), "NaN ou infinito"),
+    ],
+    ids=["channel", "no_shape", "tokens", "range", "nan"],
+)
+def test_data_that_cannot_be_drawn_or_read_are_refused_with_a_sentence(model, data, message):
+    with pytest.raises(ValueError, match=message):
+        explore_latent(model, data())
+
+
+# Modelos de outras priors e verossimilhanças
+
+
+def mixture() -> torch.distributions.Distribution:
+    """Duas normais, em (−4, −4) e (4, 4)."""
+    d = torch.distributions
+    components = d.Independent(d.Normal(torch.tensor([[-4.0, -4.0], [4.0, 4.0]]), 0.1), 1)
+    return d.MixtureSameFamily(d.Categorical(torch.ones(2)), components)
+
+
+def test_a_model_with_another_prior_draws_from_it_and_moves_where_its_codes_are():
+    plain = handmade_vae([2.0, -1.5])
+    model = VAE(plain.encoder, plain.decoder, latent_dim=2, data_dim=64, prior=mixture())
+    explorer = explore_latent(model, TEST)
+    codes = means(model)
+    assert sliders(explorer) == pytest.approx(codes.mean(0).tolist(), abs=1e-6)
+    assert explorer.controls["z0"].max == pytest.approx((codes.mean(0) + 3 * codes.std(0))[0].item(), abs=1e-5)
+    for _ in range(10):
+        explorer.controls["random"].click()
+        z0, z1 = sliders(explorer)
+        assert abs(abs(z0) - 4) < 0.6
+        assert abs(z0 - z1) < 0.8
+        assert np.array_equal(pixels(explorer.picture), decoded(model, [z0, z1]))
+    explorer.controls["zero"].click()
+    assert sliders(explorer) == pytest.approx(codes.mean(0).tolist(), abs=1e-6)
+    assert explorer.controls["zero"].description == "Voltar ao centro"
+
+
+def test_a_likelihood_of_torch_has_its_mean_and_its_samples_shown():
+    plain = handmade_vae([2.0, -1.5])
+    model = VAE(
+        plain.encoder, plain.decoder, latent_dim=2, likelihood=lambda y: torch.distributions.Bernoulli(logits=y)
+    )
+    explorer = explore_latent(model, TEST)
+    assert np.array_equal(pixels(explorer.picture), decoded(plain, [0.0, 0.0]))
+    explorer.controls["show"].value = "amostra"
+    assert set(np.unique(pixels(explorer.picture))) == {0, 255}
+
+
 # Entradas que não servem
 
 
@@ -525,6 +658,16 @@ def test_a_model_that_gives_nan_is_refused(model, part):
         getattr(model, part).bias.fill_(math.nan)
     with pytest.raises(ValueError, match="NaN ou infinito"):
         explore_latent(model, TEST)
+
+
+def test_a_slider_goes_from_beyond_one_end_to_beyond_the_other():
+    slider = ExactSlider(value=0.0, min=-3.0, max=3.0, step=0.1)
+    for value in (7.25, -8.33, 5.5, 0.0):
+        slider.place(value)
+        assert slider.value == value
+        assert slider.min <= value <= slider.max
+        assert (value - slider.min) / slider.step == pytest.approx(round((value - slider.min) / slider.step), abs=1e-4)
+    assert (slider.min, slider.max) == (-3.0, 3.0)
 
 
 def test_a_late_rounded_echo_does_not_undo_what_the_code_set():

@@ -3,7 +3,9 @@
 import base64
 import io
 import math
+import re
 from dataclasses import replace
+from decimal import Decimal
 
 import ipywidgets
 import numpy as np
@@ -11,7 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
-from vae_lessons.data import binarize, load
+from vae_lessons import style
+from vae_lessons.data import Dataset, binarize, load
 from vae_lessons.evaluation import RateDistortion, active_units, kl_per_dimension, rate_distortion
 from vae_lessons.explore import beta as module
 from vae_lessons.explore import explore_beta
@@ -19,7 +22,9 @@ from vae_lessons.models import VAE, categorical_vae, mlp_vae
 from vae_lessons.training import History, Run, TrainConfig, fit_many
 
 TEST = load("digits", "test")
-ORANGE, BLUE, PALE, GREY = (213, 94, 0), (0, 114, 178), (181, 181, 181), (107, 107, 107)
+ORANGE, BLUE, PALE, GREY = (
+    tuple(bytes.fromhex(color[1:])) for color in (style.ORANGE, style.BLUE, style.SILVER, style.GREY)
+)
 SCALES = {0.5: [1.0, -3.0, 0.5, 0.0], 1.0: [0.0, 1.5, -2.5, 0.3], 4.0: [1.2, 0.0, 0.05, 0.1]}
 
 
@@ -177,10 +182,18 @@ def test_models_trained_on_grey_levels_see_grey_levels():
 
 def test_at_most_1000_images_are_measured_and_the_ten_shown_are_of_ten_classes():
     data = load("digits")
-    explorer = explore_beta([a_run(beta, binarize="none") for beta in (1.0, 2.0)], data)
+    explorer = explore_beta([a_run(beta, binarize="none", likelihood="gaussian") for beta in (1.0, 2.0)], data)
     assert explorer.x.shape == (1000, 64)
     same = (explorer.x[explorer.shown, None] == binarize(data.x, "none")).all(-1)
     assert sorted(data.y[same.int().argmax(1)].tolist()) == list(range(10))
+
+
+def test_floats_without_classes_are_drawn_from_black_to_white():
+    sweep = [a_run(beta, binarize="none", likelihood="gaussian") for beta in (1.0, 2.0)]
+    explorer = explore_beta(sweep, Dataset(10 * TEST.x.float() / 255 - 5, image_shape=(8, 8)))
+    assert explorer.x.min() == -5
+    assert_shown(originals(explorer), (explorer.x[explorer.shown] + 5) / 10)
+    assert_shown(reconstructed(explorer), (explorer.reconstructions + 5) / 10)
 
 
 def test_fewer_than_ten_images_will_do(sweep):
@@ -206,20 +219,43 @@ def test_the_numbers_are_those_of_the_chosen_model(explorer, sweep, beta):
     assert explorer.rate == pytest.approx(expected.sum().item(), rel=1e-5)
 
 
+def printed(words: str) -> list[Decimal]:
+    """Os números que se leem em `words`, com vírgula e sinal de menos tipográfico."""
+    found = re.findall("[-−]?[0-9]+(?:,[0-9]+)?", words)
+    return [Decimal(number.replace("−", "-").replace(",", ".")) for number in found]
+
+
 @pytest.mark.parametrize("beta", SCALES)
 def test_the_text_says_the_numbers(explorer, beta):
     put(explorer, beta=beta)
+    *said, active, latents = printed(explorer.summary)
+    elbo = -explorer.rate - explorer.distortion
+    expected = [beta, explorer.rate, explorer.distortion, elbo, explorer.distortion + beta * explorer.rate]
+    for number, value, error in zip(said, expected, (0, 0.01, 0.01, 0.005, 0.015 + 0.01 * beta), strict=True):
+        assert float(number) == pytest.approx(value, abs=error + 1e-9)
+    assert (active, latents) == (explorer.active, 4)
+    for part in explorer.summary.split(" · "):
+        name, value = part.rsplit(" ", 1 if part.startswith("β") else 2 if part.endswith("nats") else 3)[0], part
+        assert name in explorer.caption.value
+        assert f">{value.removeprefix(name).strip()}<" in explorer.caption.value
 
-    def nats(value):
-        return f"{value:.2f} nats".replace("-", "−").replace(".", ",")
 
-    said = [f"{beta:g}".replace(".", ","), f"{explorer.active} de 4"]
-    said += map(nats, (explorer.rate, explorer.distortion, explorer.elbo, explorer.distortion + beta * explorer.rate))
-    assert explorer.summary.startswith(f"β {said[0]} · taxa R {said[2]} · distorção D {said[3]} · ")
-    assert explorer.summary.endswith(f"unidades ativas {said[1]}")
-    for part in said:
-        assert f" {part}" in explorer.summary
-        assert f">{part}<" in explorer.caption.value
+def test_the_sums_are_right_as_printed(sweep, monkeypatch):
+    """Com taxas e distorções em que arredondar cada número por si daria somas erradas."""
+    generator = np.random.default_rng(0)
+    wrong = 0
+    for _ in range(20):
+        values = [RateDistortion(*generator.uniform((0, 10), (30, 200))) for _ in sweep]
+        measured = iter(values)
+        monkeypatch.setattr(module, "rate_distortion", lambda *_, measured=measured, **__: next(measured))
+        explorer = explore_beta(sweep, TEST)
+        for beta in SCALES:
+            put(explorer, beta=beta)
+            beta, rate, distortion, elbo, loss, *_ = printed(explorer.summary)
+            assert elbo == -(distortion + rate)
+            assert abs(loss - (distortion + beta * rate)) <= Decimal("0.005")
+            wrong += round(explorer.elbo, 2) != -(round(explorer.distortion, 2) + round(explorer.rate, 2))
+    assert wrong > 5
 
 
 def test_latents_are_in_order_of_their_divergence_in_each_model(explorer):
@@ -512,8 +548,8 @@ def test_data_of_another_kind_are_refused(sweep):
         explore_beta(sweep, TEST.x)
     with pytest.raises(ValueError, match="imagens de 64 pixels, mas 'digits' tem x de forma \\(355, 40\\)"):
         explore_beta(sweep, replace(TEST, x=TEST.x[:, :40], image_shape=(5, 8)))
-    with pytest.raises(ValueError, match="image_shape \\(8, 7\\)"):
-        explore_beta(sweep, replace(TEST, image_shape=(8, 7)))
+    with pytest.raises(ValueError, match="não é de imagens em tons de cinza: image_shape deve ser"):
+        explore_beta(sweep, replace(TEST, image_shape=None))
     with pytest.raises(ValueError, match="ao menos duas imagens"):
         explore_beta(sweep, replace(TEST, x=TEST.x[:1], y=TEST.y[:1]))
 

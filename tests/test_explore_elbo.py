@@ -3,6 +3,7 @@
 import base64
 import io
 import math
+from decimal import Decimal
 
 import ipywidgets
 import numpy as np
@@ -10,14 +11,16 @@ import pytest
 import torch
 from PIL import Image
 
+from vae_lessons import style
 from vae_lessons.distributions import Normal, kl_divergence
-from vae_lessons.explore import explore_elbo
+from vae_lessons.explore import canvas, explore_elbo
 
 S2 = 0.25  # variância de x|z
 V = 1 / (1 + 1 / S2)  # variância da posterior de z ~ N(0, 1), x|z ~ N(z, s²)
 POSITIONS = [(0.0, 1.0, 2.0), (-3.0, 0.1, 3.0), (3.0, 3.0, 0.0), (1.6, 0.4472, 2.0), (-0.35, 0.1, 0.9), (2.2, 2.0, 3.0)]
 MODES = ["um modo", "dois modos"]
-BLUE, RED, BLACK = (0, 114, 178), (213, 94, 0), (0, 0, 0)
+SPREADS = np.geomspace(0.1, 3, 15)
+BLUE, RED = (tuple(bytes.fromhex(color[1:])) for color in (style.ELBO, style.GAP))
 
 
 @pytest.fixture
@@ -88,6 +91,15 @@ def test_reset_takes_q_to_the_prior(explorer):
     assert explorer.picture.value == start
 
 
+@pytest.mark.parametrize("start", [(-3.0, 0.1), (-1.0, 1.0), (0.0, 3.0), (3.0, 0.1)])
+@pytest.mark.parametrize("x", [0.0, 0.5, 2.0, 3.0])
+def test_the_best_q_is_the_posterior_wherever_q_was(explorer, start, x):
+    put(explorer, *start, x)
+    explorer.controls["best"].click()
+    assert q(explorer) == pytest.approx((x / (1 + S2), math.sqrt(V)), abs=1e-6)
+    assert explorer.kl == pytest.approx(0, abs=1e-10)
+
+
 # Dois modos: nenhuma normal fecha a distância
 
 
@@ -123,6 +135,19 @@ def test_no_nearby_q_beats_the_best_one(explorer, x):
             assert explorer.elbo < best
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("x", [0.0, 0.4, 1.0, 1.5, 1.6, 3.0])
+@pytest.mark.parametrize("start", [-2.0, 0.5])
+def test_no_q_at_all_beats_the_best_one(explorer, mode, x, start):
+    """Perto de x = 1,5 a normal larga no meio e as estreitas nos modos disputam: são subidas diferentes."""
+    explorer.controls["mode"].value = mode
+    put(explorer, start, 0.5, x)
+    explorer.controls["best"].click()
+    best = explorer.elbo
+    others = [explorer.measure(mean, spread, x, mode).elbo for mean in np.linspace(-3, 3, 25) for spread in SPREADS]
+    assert best >= max(others) - 1e-9
+
+
 def test_moment_matching_covers_both_modes_and_costs_elbo(explorer):
     explorer.controls["mode"].value = "dois modos"
     explorer.controls["best"].click()
@@ -146,6 +171,25 @@ def test_evidence_is_elbo_plus_divergence_wherever_the_controls_are(explorer, mo
         assert explorer.log_evidence == pytest.approx(explorer.elbo + explorer.kl, abs=1e-9)
         assert explorer.kl > 0
         assert explorer.kl_reverse > 0
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_sum_is_right_as_printed(explorer, mode, monkeypatch):
+    """Arredondados um a um, os números dariam somas como −1,938 = −2,630 + 0,693."""
+    written, wrong = [], 0
+    monkeypatch.setattr(canvas.Panel, "text", lambda self, x, y, text, *_, **__: written.append(text))
+    explorer.controls["mode"].value = mode
+    for mean in np.linspace(-3, 3, 13):
+        for spread in SPREADS[::2]:
+            written.clear()
+            put(explorer, float(mean), float(spread), 1.3)
+            log_evidence, elbo, kl, _ = (Decimal(n.replace("−", "-").replace(",", ".")) for n in written[-4:])
+            assert log_evidence == elbo + kl
+            for printed, value in ((log_evidence, explorer.log_evidence), (elbo, explorer.elbo), (kl, explorer.kl)):
+                assert float(printed) == pytest.approx(value, abs=1e-3)
+            assert kl >= 0
+            wrong += round(explorer.log_evidence, 3) != round(round(explorer.elbo, 3) + round(explorer.kl, 3), 3)
+    assert wrong > 5
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,14 @@ from PIL import Image
 
 from vae_lessons.distributions import Normal
 from vae_lessons.estimators import gradient_moments, pathwise, score_function
-from vae_lessons.explore import explore_gradients
+from vae_lessons.explore import explore_gradients, gradients
 
 ESTIMATORS = {
     "pathwise": pathwise,
     "score_function": score_function,
     "leave_one_out": functools.partial(score_function, baseline="leave_one_out"),
 }
-COLORS = {"pathwise": (0, 114, 178), "score_function": (213, 94, 0), "leave_one_out": (0, 122, 90)}
+COLORS = {name: tuple(bytes.fromhex(color[1:])) for name, (_, color) in gradients._NAMES.items()}
 SETTINGS = [(1.0, 1.0, -3.0), (1.0, 1.0, 1.0), (-0.5, 0.3, 2.0), (0.2, 2.5, 0.0)]
 
 

@@ -10,10 +10,9 @@ import torch
 from PIL import Image
 
 from vae_lessons.distributions import Categorical
-from vae_lessons.explore import explore_gumbel
+from vae_lessons.explore import explore_gumbel, gumbel
 
-STRONG = [(0, 114, 178), (213, 94, 0), (0, 122, 90)]
-PALE = [(140, 195, 227), (242, 184, 146), (134, 201, 179)]
+STRONG, PALE = ([tuple(bytes.fromhex(color[1:])) for color in colors] for colors in (gumbel._STRONG, gumbel._PALE))
 SETTINGS = [(0.06, (0.0, 0.0, 0.0)), (0.5, (4.0, -4.0, 0.3)), (1.0, (-1.2, 0.7, 2.0)), (19.0, (3.0, 1.0, -4.0))]
 LIMITS = (10**-1.3, 10**1.3)
 

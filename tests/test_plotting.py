@@ -17,7 +17,7 @@ from traitlets.config import Config
 
 from vae_lessons import plotting, style
 from vae_lessons.distributions import Normal
-from vae_lessons.models import mlp_vae
+from vae_lessons.models import categorical_vae, mlp_vae
 from vae_lessons.training import History
 
 SHAPE = (2, 3)
@@ -295,6 +295,8 @@ def test_manifold_follows_a_normal_prior_wherever_it_is():
 
 
 def test_manifold_refuses_a_prior_whose_quantiles_nobody_knows():
+    with pytest.raises(TypeError, match="prior Normal, mas a do modelo é Categorical"):
+        plotting.latent_manifold(categorical_vae(6, 2, 3, hidden=(8,)), SHAPE)
     model = WithPrior(some_model(), torch.distributions.Laplace(torch.zeros(2), torch.ones(2)))
     with pytest.raises(TypeError, match=r"prior Normal, mas a do modelo é Laplace\. .* image_grid"):
         plotting.latent_manifold(model, SHAPE)
@@ -368,22 +370,15 @@ def test_scatter_without_labels_draws_every_code_in_one_colour():
 # curvas de treino
 
 
-class Recorded:
-    """O que se desenha: qualquer coisa com uma entrada por época em cada lista e tantas épocas quanto seu tamanho."""
-
-    def __init__(self, **series):
-        self.seconds, self.beta, self.interrupted = [0.1] * 3, [1.0] * 3, False
-        vars(self).update(series)
-
-    def __len__(self) -> int:
-        return len(self.seconds)
+def recorded(**series) -> History:
+    return History(**{"seconds": [0.1] * 3, "beta": [1.0] * 3} | series)
 
 
 @pytest.mark.parametrize("names", [("reconstruction",), ("elbo", "kl_1", "kl_2", "kl_3"), ("a", "b", "c", "d", "e")])
 def test_curves_are_whatever_was_recorded_one_panel_each_by_name(names):
     series = {name: [float(i), i + 0.5, i + 1.0] for i, name in enumerate(names)}
     validation = {f"val_{name}": [value - 1 for value in values] for name, values in series.items()}
-    panels = plotting.training_curves(Recorded(**series, **validation)).axes
+    panels = plotting.training_curves(recorded(**series, **validation)).axes
     assert [panel.get_title() for panel in panels] == ["ELBO" if name == "elbo" else name for name in names]
     for panel, values in zip(panels, series.values(), strict=True):
         assert [curve(line)[1] for line in panel.lines] == [values, [value - 1 for value in values]]
@@ -391,7 +386,7 @@ def test_curves_are_whatever_was_recorded_one_panel_each_by_name(names):
 
 
 def test_comparison_of_runs_that_recorded_different_things_names_every_run():
-    runs = {"ELBO": some_history(validation=False), "VQ": Recorded(elbo=[1.0, 2, 3], commitment=[3.0, 2, 1])}
+    runs = {"ELBO": some_history(validation=False), "VQ": recorded(elbo=[1.0, 2, 3], commitment=[3.0, 2, 1])}
     fig = plotting.training_curves(runs)
     assert [len(panel.lines) for panel in fig.axes] == [2, 1, 1, 1]
     assert fig.axes[3].get_title() == "commitment"
@@ -399,7 +394,7 @@ def test_comparison_of_runs_that_recorded_different_things_names_every_run():
 
 
 def test_a_changing_beta_goes_with_the_last_panel_when_there_is_no_kl():
-    history = Recorded(elbo=[1.0, 2, 3], beta=[0.0, 0.5, 1.0])
+    history = recorded(elbo=[1.0, 2, 3], beta=[0.0, 0.5, 1.0])
     assert [curve(ax.lines[0])[1] for ax in plotting.training_curves(history).axes] == [history.elbo, history.beta]
 
 
@@ -467,9 +462,11 @@ def test_grid_refuses_what_are_not_images(images, message):
         plotting.image_grid(images, SHAPE)
 
 
-def test_grid_of_numpy_arrays_says_how_to_make_a_tensor():
-    with pytest.raises(TypeError, match=r"veio ndarray\. De NumPy, use torch\.from_numpy"):
+def test_numpy_arrays_are_refused_with_how_to_make_a_tensor():
+    with pytest.raises(TypeError, match=r"As imagens .* veio ndarray\. Use torch\.from_numpy"):
         plotting.image_grid(np.zeros((2, 6)), SHAPE)
+    with pytest.raises(TypeError, match=r"Os códigos .* veio ndarray\. Use torch\.from_numpy"):
+        plotting.latent_scatter(np.zeros((2, 2)))
 
 
 @pytest.mark.parametrize("image_shape", [None, (1, 2, 3), 6])
@@ -526,6 +523,12 @@ def test_manifold_refuses_grids_that_do_not_exist(latent_dim, options, message):
 def test_manifold_refuses_an_image_shape_that_is_not_the_decoders():
     with pytest.raises(ValueError, match="12 pixels, mas cada linha tem 6"):
         plotting.latent_manifold(some_model(), (3, 4))
+
+
+@pytest.mark.parametrize(("history", "came"), [([-30.0, -20.0], "list"), ({"a": 0.5}, "float"), (None, "NoneType")])
+def test_curves_refuse_what_is_not_a_history(history, came):
+    with pytest.raises(TypeError, match=f"espera um History.* mas veio {came}"):
+        plotting.training_curves(history)
 
 
 @pytest.mark.parametrize("history", [History(), {}, {"a": some_history(), "b": History()}])

@@ -120,7 +120,7 @@ def test_training_is_resumed_from_its_checkpoints(short, tmp_path, monkeypatch):
     straight = reproduce("jaanli", **options)["ours"]
     reproduce("jaanli", epochs=1, checkpoints=tmp_path, **options)
     assert reproduce("jaanli", checkpoints=tmp_path, **options)["ours"] == straight
-    assert [path.name for path in tmp_path.iterdir()] == ["jaanli-0.pt"]
+    assert [path.name for path in tmp_path.glob("*.pt")] == ["jaanli-0.pt"]
 
 
 @needs_mnist

@@ -1,16 +1,21 @@
 """O estilo das figuras: números como se escrevem em português, identidades que fecham, cores que se distinguem."""
 
+import ast
 import itertools
 import random
+import re
 from decimal import Decimal
+from pathlib import Path
 
 import matplotlib.pyplot as plt
+import nbformat
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from vae_lessons import style
+from vae_lessons import plotting, style
 from vae_lessons.style import decimal_commas, latent_name, mix, number, round_sum, significant, subscript
 
 
@@ -154,6 +159,16 @@ def test_letters_are_legible_on_white(colors, least):
         assert 1.05 / (luminance(getattr(style, name)) + 0.05) >= least, name
 
 
+def test_letters_of_a_table_are_legible_in_every_cell():
+    ax = Figure().subplots()
+    plotting.draw_heatmap(ax, torch.linspace(0.01, 1, 100)[None], rows=["a"], columns=["b"] * 100)
+    picture = ax.images[0]
+    for cell, text in zip(picture.get_array()[0], ax.texts, strict=True):
+        colors = to_hex(picture.to_rgba(cell)), to_hex(text.get_color())
+        darker, lighter = sorted(luminance(color) + 0.05 for color in colors)
+        assert lighter / darker >= 4.5, cell
+
+
 def test_lines_differ_in_dashes_as_well_as_in_color():
     colors, dashes = zip(*style.LINES, strict=True)
     assert len(set(colors)) == len(set(dashes)) == len(style.LINES)
@@ -163,3 +178,46 @@ def test_mixing_goes_from_one_color_to_the_other():
     assert mix("#0072B2", "#FFFFFF", 0.0) == "#0072b2"
     assert mix("#000000", "#ffffff", 0.5) == "#808080"
     assert mix("#0072B2", "#ffffff", 1.0) == "#ffffff"
+
+
+# As lições usam o estilo do pacote, e não um seu.
+
+LESSONS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
+
+
+def code_cells(path: Path) -> list[str]:
+    return [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+
+
+def imports(cell: str) -> list[str]:
+    """Os pacotes que a célula importa, na ordem."""
+    names = []
+    for node in ast.walk(ast.parse(cell)):
+        if isinstance(node, ast.Import):
+            names += [(node.lineno, alias.name.split(".")[0]) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names.append((node.lineno, node.module.split(".")[0]))
+    return [name for _, name in sorted(names)]
+
+
+def formats(cell: str) -> list[str]:
+    """Os números que uma f-string ou str.format escreveria com ponto."""
+    specs = [node.format_spec for node in ast.walk(ast.parse(cell)) if isinstance(node, ast.FormattedValue)]
+    written = [ast.unparse(spec) for spec in specs if spec is not None]
+    return [spec for spec in written if re.search(r"[efg%]\b", spec)]
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_lesson_takes_colors_and_decimal_commas_from_the_package(path):
+    cells = code_cells(path)
+    assert len(re.findall(r"#[0-9a-fA-F]{6}\b|tab:\w+", "\n".join(cells))) <= 3
+    assert not [cell for cell in cells if re.search(r"""replace\(["']\.["'], *["'],["']\)""", cell)]
+    figures = [cell for cell in cells if "plotting.show(" in cell]
+    assert not [cell for cell in figures if formats(cell)]
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_lesson_imports_the_package_before_torch(path):
+    """O pacote escolhe como as threads do OpenMP esperam, o que se lê uma vez só, quando o torch é carregado."""
+    order = [name for cell in code_cells(path) for name in imports(cell) if name in ("vae_lessons", "torch")]
+    assert not order or order[0] == "vae_lessons"

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,13 +22,18 @@ KL = (
     "torch.expm1(difference) + difference",
 )
 SLIDERS = ("vae_lessons/explore/latent.py", r'(?m)^( +)self\.controls\[f"z\{dim\}"\]\.observe\(.*\)$', r"\1pass")
+USES_NETWORK = """import socket
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
+    channel.connect(("192.0.2.1", 9))"""
+SLIDER_TEST = "test_each_slider_moves_the_picture_and_only_its_own_dimension"
 SEED = (LESSON, r"torch\.manual_seed\(0\)", "torch.manual_seed(1)")
 
 
 @pytest.fixture
 def repository(tmp_path):
     """Uma cópia do que os testes precisam."""
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for file in ("pyproject.toml", "conftest.py"):
+        shutil.copy(ROOT / file, tmp_path)
     for folder in ("vae_lessons", "tests", "notebooks"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     return tmp_path
@@ -41,9 +47,10 @@ def damage(repository, path, pattern, replacement):
 
 
 def run_tests(repository, *selection):
-    """Roda os testes da cópia contra o pacote da cópia, parando na primeira falha."""
-    environment = {k: v for k, v in os.environ.items() if k != "PYTEST_ADDOPTS"} | {"PYTHONPATH": str(repository)}
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *selection]
+    """Roda os testes da cópia contra o pacote da cópia."""
+    inherited = {k: v for k, v in os.environ.items() if k not in ("PYTEST_ADDOPTS", "IPYTHONDIR")}
+    environment = inherited | {"PYTHONPATH": str(repository)}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *selection]
     run = subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True, check=False)
     assert run.returncode in (0, 1), f"O pytest não chegou a testar:\n{run.stdout}{run.stderr}"
     return run
@@ -57,16 +64,17 @@ def keep_cells_up_to(path, last):
     path.write_text(json.dumps(lesson), encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    ("selection", "mutation"),
-    [(["tests/test_distributions.py"], KL), (["tests/test_explore.py", "-k", "slider"], SLIDERS)],
-    ids=["wrong_kl", "disconnected_slider"],
-)
-def test_unit_tests_notice(repository, selection, mutation):
+def test_unit_tests_notice_a_wrong_kl_and_a_disconnected_slider(repository):
+    selection = "tests/test_distributions.py", "tests/test_explore.py::" + SLIDER_TEST
     intact = run_tests(repository, *selection)
     assert intact.returncode == 0, intact.stdout
-    damage(repository, *mutation)
-    assert run_tests(repository, *selection).returncode == 1
+    for mutation in (KL, SLIDERS):
+        damage(repository, *mutation)
+    damaged = run_tests(repository, *selection)
+    assert {re.match(r"FAILED (\S+?)::", line)[1] for line in damaged.stdout.splitlines() if "FAILED" in line} == {
+        "tests/test_distributions.py",
+        "tests/test_explore.py",
+    }
 
 
 def test_lesson_notices_a_wrong_kl_and_a_changed_seed(repository):
@@ -74,7 +82,7 @@ def test_lesson_notices_a_wrong_kl_and_a_changed_seed(repository):
     for path, pattern, replacement in (KL, SEED):
         original = (repository / path).read_text(encoding="utf-8")
         damage(repository, path, pattern, replacement)
-        damaged = run_tests(repository, LESSON)
+        damaged = run_tests(repository, "-x", LESSON)
         failed = re.search(r"FAILED .*::Cell (\d+)", damaged.stdout)
         assert failed, f"A lição passou com {path} estragado:\n{damaged.stdout}"
         noticed.append(int(failed[1]))
@@ -83,3 +91,14 @@ def test_lesson_notices_a_wrong_kl_and_a_changed_seed(repository):
     keep_cells_up_to(repository / LESSON, max(noticed))
     intact = run_tests(repository, LESSON)
     assert intact.returncode == 0, intact.stdout
+
+
+def test_a_lesson_that_uses_the_network_is_noticed(repository):
+    """O nbval tira a rede dos kernels; sem o conftest.py da raiz, a lição chegaria a procurá-la."""
+    lesson = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(USES_NETWORK, execution_count=1)])
+    nbformat.write(lesson, repository / "notebooks/99_rede.ipynb")
+    noticed = run_tests(repository, "notebooks/99_rede.ipynb")
+    assert noticed.returncode == 1
+    assert "A lição tentou usar a rede: 192.0.2.1" in noticed.stdout
+    (repository / "conftest.py").unlink()
+    assert "A lição tentou usar a rede" not in run_tests(repository, "notebooks/99_rede.ipynb").stdout

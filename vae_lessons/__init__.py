@@ -13,11 +13,12 @@ Cada arquivo trata de uma ideia, e só importa os que estão abaixo dele nesta l
     estimators                          estimadores do gradiente
     suitability                         estes dados servem a este modelo?
     models                              codificadores, decodificadores e o VAE
+    priors                              a prior que se dá a um modelo
     distributions                       distribuições
     data                                conjuntos de dados
     style                               cores, números e textos das figuras
     devices, randomness                 onde as contas são feitas, e as sementes
-    files, processors, console          arquivos do usuário, núcleos da CPU, a tela
+    counts, files, processors, console  números inteiros, arquivos do usuário, núcleos da CPU, a tela
 """
 
 from vae_lessons import console, processors

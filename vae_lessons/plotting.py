@@ -33,7 +33,6 @@ _TITLES = {  # dos painéis das curvas; as outras grandezas levam o nome que tê
     "log_likelihood": r"Log-verossimilhança  $\mathrm{E}_q[\log p(x|z)]$",
     "kl": r"$\mathrm{KL}(q(z|x)\,\|\,p(z))$",
 }
-_NO_CURVE = {"seconds", "beta", "val_seconds", "val_beta"}
 
 
 def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
@@ -154,12 +153,12 @@ def latent_manifold(model: VAE, image_shape: tuple[int, int], *, n: int = 15, di
     """
     if n < 2:
         raise ValueError(f"n (imagens por lado) deve ser ao menos 2, mas veio {n}.")
-    _require_dims(dims, model.latent_dim)
     if not isinstance(model.prior, Normal):
         raise TypeError(
             f"A grade fica nos quantis de uma prior Normal, mas a do modelo é {type(model.prior).__name__}. Escolha os "
             "z, decodifique-os e mostre as médias com image_grid."
         )
+    _require_dims(dims, model.latent_dim)
     center = model.prior.mean
     standard = torch.special.ndtri((torch.arange(n, dtype=torch.float64) + 0.5) / n).to(center)
     across, up = (center[dim] + (0.5 * model.prior.log_var[dim]).exp() * standard for dim in dims)
@@ -194,9 +193,15 @@ def training_curves(history) -> Figure:
     history: um History (treino e, se houver, validação), ou {rótulo: History} para comparar treinos, com uma linha por
     treino: a da validação, se houver, senão a do treino. Os painéis são as grandezas que ele registrou, pelo nome; β só
     aparece, junto à KL (ou, se não houver, no último painel), se mudar durante o treino.
-    Levanta ValueError se algum History estiver vazio.
+    Levanta ValueError se algum History estiver vazio e TypeError se o que veio não for um.
     """
     runs = history if isinstance(history, Mapping) else {"": history}
+    for run in runs.values():
+        if not hasattr(run, "series"):
+            raise TypeError(
+                "training_curves espera um History, que fit devolve, ou {rótulo: History}, mas veio "
+                f"{type(run).__name__}."
+            )
     if not runs or not all(map(len, runs.values())):
         raise ValueError("Não há curvas a mostrar: o History não tem nenhuma época completa. Treine antes com fit.")
     lines = _comparison_lines(runs) if isinstance(history, Mapping) else _train_and_validation_lines(history)
@@ -214,8 +219,7 @@ def training_curves(history) -> Figure:
         fig.legend(*_handles(panels.values()), loc="outside lower center", ncols=3)
     else:
         panels[names[0]].legend(loc="lower right" if names[0] == "elbo" else "best")
-    changing = [run for run in runs.values() if len(set(run.beta)) > 1]
-    _draw_changing_beta(panels.get("kl", panels[names[-1]]), changing)
+    _draw_changing_beta(panels.get("kl", panels[names[-1]]), [run.series.get("beta", ()) for run in runs.values()])
     return fig
 
 
@@ -229,6 +233,7 @@ def latent_scatter(
     dims: que latentes, contados a partir de 0, vão no eixo horizontal e no vertical.
     Levanta ValueError se as formas não casarem ou se houver menos de dois latentes.
     """
+    _require_tensor("Os códigos (codes)", "[N, Z]", codes)
     if codes.ndim != 2 or len(codes) == 0:
         raise ValueError(f"codes deve ter forma [N, Z] com ao menos um exemplo, mas veio {tuple(codes.shape)}.")
     if labels is not None and (labels.shape != codes.shape[:1] or labels.is_floating_point()):
@@ -273,8 +278,9 @@ def draw_heatmap(
 ) -> None:
     """Em `ax`, uma tabela de números não negativos: quanto mais escura a casa, maior o que está escrito nela.
 
-    values: [R, C] · rows, columns: os nomes das linhas e das colunas · label: o que se mede, com a unidade; se vier, há
-    uma barra de cores · decimals: as casas dos números · largest: o valor da cor mais escura, em geral o maior deles.
+    values: [R, C], em que o que é exatamente zero não se escreve · rows, columns: os nomes das linhas e das colunas ·
+    label: o que se mede, com a unidade; se vier, há uma barra de cores · decimals: as casas dos números ·
+    largest: o valor da cor mais escura, em geral o maior deles.
     Levanta ValueError se os nomes não forem um por linha e um por coluna.
     """
     values = torch.as_tensor(values).detach().cpu().double()
@@ -284,8 +290,9 @@ def draw_heatmap(
     picture = ax.imshow(values.numpy(), cmap=style.SEQUENTIAL, vmin=0, vmax=largest, aspect="auto")
     for row, line in enumerate(values.tolist()):
         for column, value in enumerate(line):
-            color = WHITE if value > 0.55 * largest else BLACK
-            ax.text(column, row, number(value, decimals), ha="center", va="center", fontsize=9, color=color)
+            color = WHITE if value > 0.715 * largest else BLACK  # a que mais se destaca da casa
+            words = number(value, decimals) if value else ""
+            ax.text(column, row, words, ha="center", va="center", fontsize=9, color=color)
     ax.set_xticks(range(len(columns)), columns)
     ax.set_yticks(range(len(rows)), rows)
     if label:
@@ -304,10 +311,7 @@ def _rows(rows: dict[str, Tensor], image_shape: tuple[int, int]) -> Figure:
 def _as_pictures(images: Tensor, image_shape: tuple[int, int]) -> Tensor:
     """[N, D] → [N, H, W] na CPU, depois de conferir que é isso mesmo."""
     height, width = _height_and_width(image_shape)
-    if not isinstance(images, Tensor):
-        raise TypeError(
-            f"As imagens devem ser um tensor [N, D], mas veio {type(images).__name__}. De NumPy, use torch.from_numpy."
-        )
+    _require_tensor("As imagens", "[N, D]", images)
     if images.ndim != 2 or len(images) == 0:
         hint = " Passe antes por .flatten(1)." if images.ndim == 3 else ""
         raise ValueError(f"As imagens devem ter forma [N, D] com ao menos uma, mas veio {tuple(images.shape)}.{hint}")
@@ -324,6 +328,12 @@ def _as_pictures(images: Tensor, image_shape: tuple[int, int]) -> Tensor:
     return images.detach().cpu().reshape(-1, height, width)
 
 
+def _require_tensor(what: str, shape: str, value) -> None:
+    if not isinstance(value, Tensor):
+        hint = " Use torch.from_numpy." if type(value).__module__ == "numpy" else ""
+        raise TypeError(f"{what} devem ser um tensor {shape}, mas veio {type(value).__name__}.{hint}")
+
+
 def _height_and_width(image_shape) -> tuple[int, int]:
     if not isinstance(image_shape, Sequence) or len(image_shape) != 2:
         raise ValueError(
@@ -334,9 +344,8 @@ def _height_and_width(image_shape) -> tuple[int, int]:
 
 
 def _series(history) -> dict[str, list[float]]:
-    """O que se desenha de um History: as listas, uma entrada por época, das médias de treino e de validação."""
-    lists = {name: values for name, values in vars(history).items() if isinstance(values, list) and values}
-    return {name: values for name, values in lists.items() if name not in _NO_CURVE}
+    """O que se desenha de um History: as médias de treino e de validação, uma entrada por época."""
+    return {name: values for name, values in history.series.items() if values and name.removeprefix("val_") != "beta"}
 
 
 def _has_validation(history) -> bool:
@@ -377,12 +386,13 @@ def _handles(panels: Iterable[Axes]) -> tuple[list, list[str]]:
     return list(by_label.values()), list(by_label)
 
 
-def _draw_changing_beta(ax: Axes, runs: Sequence) -> None:
-    if not runs:
+def _draw_changing_beta(ax: Axes, betas: Sequence[Sequence[float]]) -> None:
+    changing = [beta for beta in betas if len(set(beta)) > 1]
+    if not changing:
         return
     twin = ax.twinx()
-    for run in runs:
-        twin.plot(range(1, len(run.beta) + 1), run.beta, color=GREY, linestyle=":", linewidth=1.5)
+    for beta in changing:
+        twin.plot(range(1, len(beta) + 1), beta, color=GREY, linestyle=":", linewidth=1.5)
     twin.set_ylim(bottom=0)
     twin.set_ylabel("β (pontilhado)", color=GREY)
     twin.tick_params(labelcolor=GREY)

@@ -28,6 +28,7 @@ ELBO, GAP = BLUE, ORANGE  # a ELBO, e o que falta dela até log p(x)
 PATHWISE, SCORE_FUNCTION, BASELINE = BLUE, ORANGE, GREEN  # estimadores; BASELINE: o REINFORCE com linha de base
 DATA, GENERATED = SILVER, ORANGE
 ENCODER, LATENT, DECODER, LOSS, FAINT = BLUE, BROWN, GREEN, RED, "#5a6270"  # nos diagramas; FAINT: explicações
+RIGHT, WRONG, BLANK = "#2a9d4a", "#d1495b", "#8a8a8a"  # o veredito de um exercício
 FRAME = "#7f97b5"  # a moldura das imagens: não se confunde com nenhum cinza delas
 
 # Dez cores distinguíveis por quem tem daltonismo (Petroff, 2021, arXiv:2107.02270), uma por classe.

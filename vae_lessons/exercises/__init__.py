@@ -22,8 +22,11 @@ def check(exercise_id: str, answer) -> Result:
     *traceback*; uma que não termina pode ser interrompida (■). O ❌ de um exercício que pede um valor não o diz.
     Levanta ValueError só se o exercício não existir.
     """
-    if exercise_id not in EXERCISES:
-        raise ValueError(f"Exercício desconhecido: {exercise_id!r}. Os que existem são: {', '.join(EXERCISES)}.")
+    if not isinstance(exercise_id, str) or exercise_id not in EXERCISES:
+        raise ValueError(
+            f"Exercício desconhecido: {exercise_id!r}. Primeiro vem o número, entre aspas, e depois a resposta. Os "
+            f"exercícios que existem são: {', '.join(EXERCISES)}."
+        )
     result = grade(EXERCISES[exercise_id], answer)
     display_result(result)
     return result

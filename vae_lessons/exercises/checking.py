@@ -46,6 +46,23 @@ class Exercise:
     hint: str = ""
 
 
+def reduced(solution: Callable, over: str = "os exemplos") -> tuple[Mistake, Mistake]:
+    """Os erros de quem devolve um número só onde se pede um por exemplo, [B]: a soma e a média da solução."""
+
+    def one_number(reduce: Callable) -> Callable:
+        def answer(*arguments):
+            output = solution(*arguments)
+            return tuple(map(reduce, output)) if isinstance(output, tuple) else reduce(output)
+
+        return answer
+
+    keep = f"Deixe um valor para cada um, [B]; juntar {over} é a última conta, e não é desta função."
+    return (
+        Mistake(one_number(torch.sum), f"você somou também sobre {over}. {keep}"),
+        Mistake(one_number(torch.mean), f"você tirou a média sobre {over}. {keep}"),
+    )
+
+
 def grade(exercise: Exercise, answer) -> Result:
     """Corrige sem mostrar nada. O gerador global de números aleatórios fica como estava."""
     status, message = _grade(exercise, answer)
@@ -127,5 +144,6 @@ __all__ = [
     "letters",
     "noise_statistics",
     "on_cases",
+    "reduced",
     "required_tensor",
 ]

@@ -12,6 +12,7 @@ from vae_lessons.exercises.answers import Compared
 _MEANINGS = (
     (r"division by zero", "houve uma divisão por zero"),
     (r"math domain error|expected a (positive|nonnegative)", "um log ou uma raiz recebeu um número que não pode"),
+    (r"not implemented for", "essa conta não existe para esse tipo de número; converta-o antes, com .float()"),
     (r"requires grad", "o NumPy não lê um tensor com gradiente; fique nas funções de torch"),
     (
         r"more than one value|only one element|only integer tensors|converted to Scalar|can be converted to Python",
@@ -108,7 +109,7 @@ def _meaning(error: BaseException, text: str) -> str:
             return "faltou memória; há um tensor muito maior do que devia"
         case AssertionError():
             return "um assert seu não se cumpriu" if text else "um assert seu, sem texto, não se cumpriu"
-        case NotImplementedError():
+        case NotImplementedError() if "not implemented for" not in text:
             return "ela ainda diz que falta escrevê-la"
         case UnboundLocalError():
             return "uma variável foi usada antes de receber um valor"

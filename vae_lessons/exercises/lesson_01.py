@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from vae_lessons.exercises.checking import Exercise, Mistake, letters, on_cases
+from vae_lessons.exercises.checking import Exercise, Mistake, letters, on_cases, reduced
 
 _LOG_PRIOR = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64).log()
 _LOG_LIK = torch.tensor([-4.0, -2.5, -6.0], dtype=torch.float64)
@@ -35,6 +35,10 @@ _NOISY_GAPS = (
 )
 
 
+def _log_evidence(log_prior: Tensor, log_lik: Tensor) -> Tensor:
+    return (log_prior + log_lik).logsumexp(-1)
+
+
 def _elbo_terms(q: Tensor, log_prior: Tensor, log_lik: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     reconstruction = (q * log_lik).sum(-1)
     kl = (q * (q.log() - log_prior)).sum(-1)
@@ -47,6 +51,10 @@ def _kl(log_q: Tensor, log_p: Tensor) -> Tensor:
 
 def _normalized(log_joint: Tensor) -> Tensor:
     return log_joint - log_joint.logsumexp(-1)
+
+
+def _kl_to_posterior(q: Tensor, log_joint: Tensor) -> Tensor:
+    return _kl(q.log(), _normalized(log_joint))
 
 
 def _posterior(x: Tensor, W: Tensor, b: Tensor, s: float) -> tuple[Tensor, Tensor]:
@@ -74,8 +82,9 @@ def _split_gap(log_evidence: Tensor, best: Tensor, encoder: Tensor) -> tuple[Ten
 EXERCISES = (
     Exercise(
         id="01.1",
-        solution=lambda log_prior, log_lik: (log_prior + log_lik).logsumexp(-1),
+        solution=_log_evidence,
         mistakes=(
+            *reduced(_log_evidence),
             Mistake(
                 lambda log_prior, log_lik: (log_prior.exp() * log_lik.exp()).sum(-1).log(),
                 "a fórmula está certa, mas com log p(x|z) = −800 a exponencial vira zero, e o seu resultado, −∞. Some "
@@ -174,10 +183,7 @@ EXERCISES = (
                 ),
                 "faltou log q na KL. Sem a entropia de q, a melhor q seria um código só.",
             ),
-            Mistake(
-                lambda q, log_prior, log_lik: tuple(part.sum() for part in _elbo_terms(q, log_prior, log_lik)),
-                "você somou também sobre as várias q. Deixe um valor por linha, [B]: some só sobre os códigos.",
-            ),
+            *reduced(_elbo_terms, "as várias q"),
             Mistake(
                 lambda q, log_prior, log_lik: tuple(part / q.shape[-1] for part in _elbo_terms(q, log_prior, log_lik)),
                 "você tirou a média sobre os códigos depois de pesá-los por q. A esperança é a soma ponderada: os pesos já "
@@ -189,7 +195,7 @@ EXERCISES = (
     ),
     Exercise(
         id="01.3",
-        solution=lambda q, log_joint: _kl(q.log(), _normalized(log_joint)),
+        solution=_kl_to_posterior,
         mistakes=(
             Mistake(
                 lambda q, log_joint: _kl(_normalized(log_joint).expand_as(q), q.log()),
@@ -217,10 +223,7 @@ EXERCISES = (
                 lambda q, log_joint: (q.log() - _normalized(log_joint)).mean(-1),
                 "cada código deve pesar q(z), e os seus pesam todos igual. KL = Σ q (log q − log p).",
             ),
-            Mistake(
-                lambda q, log_joint: _kl(q.log(), _normalized(log_joint)).sum(),
-                "você somou também sobre as várias q. Deixe um valor por linha, [B].",
-            ),
+            *reduced(_kl_to_posterior, "as várias q"),
         ),
         measure=on_cases((_Q, _LOG_PRIOR + _LOG_LIK), (_Q[1:], _LOG_PRIOR - 2.0)),
         insight="É exatamente o que falta à ELBO para chegar a log p(x).",
@@ -300,10 +303,7 @@ EXERCISES = (
                 lambda log_w: log_w.logsumexp(1) - math.log(log_w.shape[1]),
                 "você somou sobre os exemplos. Os sorteios estão na primeira dimensão.",
             ),
-            Mistake(
-                lambda log_w: _iwae(log_w).mean(),
-                "você tirou a média sobre os exemplos. Deixe um valor por exemplo, [B].",
-            ),
+            *reduced(_iwae),
         ),
         measure=on_cases((_LOG_W,), (_TINY_W[:2],), (_W_FAR_APART,)),
         insight="Com k = 1 é a ELBO; com k grande, quase log p(x).",

@@ -12,6 +12,7 @@ from vae_lessons.exercises.checking import (
     behaviour,
     noise_statistics,
     on_cases,
+    reduced,
     required_tensor,
 )
 
@@ -20,6 +21,7 @@ _LOG_VAR = torch.tensor([[0.0, -1.5], [0.8, -0.4], [-2.0, 1.1]], dtype=torch.flo
 _PIXELS = torch.tensor([[1.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 0.0]], dtype=torch.float64)
 _LOGITS = torch.tensor([[2.0, -1.0, 0.5, -3.0], [0.0, 1.5, 4.0, -0.2]], dtype=torch.float64)
 _UNEQUAL_BATCHES = ([torch.tensor([1.0, 3.0, 5.0, 7.0]), torch.tensor([10.0])],)
+_NEGATIVE_BATCHES = ([torch.tensor([-40.0, -30.5, 2.0]), torch.tensor([-52.0, 4.0])],)  # ELBOs são negativas
 
 
 def _reparameterize(mean: Tensor, log_var: Tensor) -> Tensor:
@@ -152,14 +154,7 @@ EXERCISES = (
                 lambda mean, log_var: _kl(mean, log_var) / mean.shape[-1],
                 "você tirou a média sobre as dimensões latentes. As dimensões são independentes: as KL se somam.",
             ),
-            Mistake(
-                lambda mean, log_var: _kl(mean, log_var).sum(),
-                "você somou também sobre os exemplos. Deixe um valor por exemplo, [B]: some só sobre a última dimensão.",
-            ),
-            Mistake(
-                lambda mean, log_var: _kl(mean, log_var).mean(),
-                "você tirou a média sobre os exemplos. Deixe um valor por exemplo, [B]: some só sobre a última dimensão.",
-            ),
+            *reduced(_kl),
             Mistake(
                 lambda mean, log_var: 0.5 * (log_var.exp() + mean.square() - 1 - log_var),
                 "falta somar sobre as dimensões latentes: a KL de um exemplo é um número só.",
@@ -185,14 +180,7 @@ EXERCISES = (
                 lambda x, logits: -_bernoulli(x, logits),
                 "isso é a entropia cruzada, que é −log p(x|z). Falta trocar o sinal.",
             ),
-            Mistake(
-                lambda x, logits: _bernoulli(x, logits).sum(),
-                "você somou também sobre os exemplos. Deixe um valor por exemplo, [B]: some só sobre os pixels.",
-            ),
-            Mistake(
-                lambda x, logits: _bernoulli(x, logits).mean(),
-                "você tirou a média sobre os exemplos. Deixe um valor por exemplo, [B]: some só sobre os pixels.",
-            ),
+            *reduced(_bernoulli),
             Mistake(
                 lambda x, logits: _bernoulli(x, torch.sigmoid(logits)),
                 "a sigmoide foi aplicada duas vezes: as funções ..._with_logits já a aplicam. Passe-lhes os logits.",
@@ -231,7 +219,9 @@ EXERCISES = (
             ),
         ),
         measure=on_cases(
-            _UNEQUAL_BATCHES, ([torch.tensor([2.0, 2.0, 5.0]), torch.tensor([4.0, 4.0]), torch.tensor([1.0, 8.0])],)
+            _UNEQUAL_BATCHES,
+            _NEGATIVE_BATCHES,
+            ([torch.tensor([2.0, 2.0, 5.0]), torch.tensor([4.0, 4.0]), torch.tensor([1.0, 8.0])],),
         ),
         insight="Soma sobre os exemplos dividida pelo número de exemplos: não depende do tamanho dos lotes.",
     ),

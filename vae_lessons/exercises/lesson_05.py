@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from vae_lessons.distributions import one_hot_argmax, straight_through_of
-from vae_lessons.exercises.checking import Exercise, Mistake, Observed, Unusable, behaviour, letters, on_cases
+from vae_lessons.exercises.checking import Exercise, Mistake, Observed, Unusable, behaviour, letters, on_cases, reduced
 
 _LOGITS = torch.tensor([[1.2, -0.5, 0.3, 2.0], [0.0, 0.7, -1.1, 0.4]], dtype=torch.float64)
 _LOG_PI = torch.log_softmax(_LOGITS, -1)
@@ -279,10 +279,7 @@ EXERCISES = (
                 lambda logits: math.log(logits.shape[-1]) + _negative_entropy(logits),
                 "falta somar sobre as N categóricas: a KL de um exemplo é um número só.",
             ),
-            Mistake(
-                lambda logits: _kl_to_uniform(logits).mean(),
-                "você tirou a média sobre os exemplos. Deixe um valor por exemplo, [B].",
-            ),
+            *reduced(_kl_to_uniform),
             Mistake(
                 lambda logits: math.log(logits.shape[-1]) + _negative_entropy(logits).sum(-1),
                 "o log K entrou uma vez só, e são N categóricas: some-o em cada uma.",

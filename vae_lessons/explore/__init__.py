@@ -4,7 +4,8 @@ from vae_lessons.explore.beta import BetaExplorer, explore_beta
 from vae_lessons.explore.elbo import ElboExplorer, explore_elbo
 from vae_lessons.explore.gradients import GradientExplorer, explore_gradients
 from vae_lessons.explore.gumbel import GumbelExplorer, explore_gumbel
-from vae_lessons.explore.latent import LatentExplorer, explore_latent, slerp
+from vae_lessons.explore.latent import LatentExplorer, explore_latent
+from vae_lessons.explore.paths import slerp
 
 __all__ = [
     "BetaExplorer",

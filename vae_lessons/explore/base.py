@@ -1,115 +1,186 @@
-"""O que todos os exploradores têm em comum: o protocolo, os controles deslizantes exatos e a disposição na tela."""
+"""O que todos os exploradores têm em comum: dos controles aos números, dos números à figura, da figura à tela."""
 
 import base64
+import contextlib
 import io
-import math
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import ipywidgets as widgets
+from IPython.display import display
 from ipywidgets import Layout
 from PIL import Image
 
-ROUNDING = 1e-6  # diferença entre dois valores de um controle que não conta como movimento
+from vae_lessons import style
+from vae_lessons.explore.lifetime import replace_earlier
+from vae_lessons.explore.sliders import ROUNDING, ExactLogSlider, ExactSlider
+
+__all__ = [
+    "ExactLogSlider",
+    "ExactSlider",
+    "Explorer",
+    "column",
+    "group",
+    "picture",
+    "png_bytes",
+    "row",
+    "text",
+    "title",
+]
 
 # O tamanho vem do Layout; a Layout não tem `image-rendering`, e sem ele o navegador borra os pixels.
 _STYLE_SHEET = """<style>
-.vae-explorer .vae-pixels {image-rendering: pixelated; object-fit: contain; border: 1px solid #888;}
-.vae-explorer .vae-text {line-height: 1.35;}
-.vae-explorer .vae-text .widget-html-content {line-height: 1.35; white-space: normal;}
+.vae-explorer .vae-pixels {image-rendering: pixelated; border: 1px solid #888;}
+.vae-explorer .vae-text, .vae-explorer .vae-text .widget-html-content {line-height: 1.35; white-space: normal;}
+.vae-explorer .vae-cleared {opacity: 0.45;}
+.vae-explorer .jupyter-button {white-space: normal; height: auto; min-height: var(--jp-widgets-inline-height);}
 </style>"""
+
+# A figura parada é uma saída à parte, que o caderno guarda. Enquanto o explorador vive na saída seguinte, ela se
+# esconde; num caderno reaberto, em que ele não vive mais, esconde-se o aviso de erro dele. Num caderno que veio de
+# outra pessoa, o JupyterLab retira o estilo e o programa, mas também não tenta mostrar o explorador.
+_STILL = """<div class="vae-still">{image}
+<div style="font-size: 85%; opacity: 0.75">{note}</div></div>
+<style>
+.jp-OutputArea-child:has(> * > .vae-still):has(+ * .vae-explorer),
+.jp-OutputArea-child:has(> * > .vae-still) + :has(> [data-mime-type$="widget-view+json"]):not(:has(.vae-explorer))
+{{display: none;}}
+</style>
+<script>
+{{
+  const area = document.currentScript && document.currentScript.closest(".jp-OutputArea");
+  if (area) new MutationObserver(() => {{
+    for (const view of area.querySelectorAll(":has(> * > .vae-still) + * > .jupyter-widgets"))
+      if (view.textContent.startsWith("Error displaying widget")) view.textContent = "";
+  }}).observe(area, {{childList: true, subtree: true}});
+}}
+</script>"""
+_NOTE = "Figura parada: execute a célula para mexer nos controles."
 
 
 class Explorer(widgets.VBox):
     """Controles e uma figura que os acompanha.
 
     controls: dicionário nome → ipywidget. Atribuir `.value` no código (ou chamar `.click()`) equivale a mexer na tela.
-    picture: ipywidgets.Image, um PNG, redesenhado a cada movimento.
-    Quem herda cria os dois e depois chama `super().__init__` com o que vai na tela, de cima para baixo.
+    picture: ipywidgets.Image, um PNG, redesenhado a cada movimento · numbers: o que ele mostra, como está agora; cada
+    campo é também um atributo do explorador.
+
+    Só o explorador conhece os controles. O que ele mostra vem de três funções sem estado, que servem também a quem
+    queira gravar as figuras para uma página sem kernel:
+        measure(**values) -> numbers    dos valores de `inputs` (e do sorteio, `draw`, se houver) aos números
+        paint(numbers) -> Image         dos números à figura, no dobro dos pontos com que é mostrada
+        describe(numbers) -> str        os números por extenso: é o texto alternativo da figura
+    Quem herda cria `controls` e `picture`, chama `super().__init__` com o que vai na tela, de cima para baixo, e depois
+    `_start()`.
     """
 
+    inputs: tuple[str, ...]  # os controles de que a figura depende
     controls: dict[str, widgets.Widget]
     picture: widgets.Image
+    numbers: NamedTuple
 
     def __init__(self, *children: widgets.Widget):
         super().__init__([widgets.HTML(_STYLE_SHEET), *children])
         self.add_class("vae-explorer")
+        self._moving = False
+        self._draw = 0
+        replace_earlier(self)
 
-    def _repr_mimebundle_(self, **kwargs) -> dict:
-        """O widget e, para onde não há kernel (GitHub, nbviewer, caderno só aberto), a figura estática."""
-        bundle = super()._repr_mimebundle_(**kwargs)
-        return {**bundle, "image/png": base64.b64encode(self.static_png()).decode("ascii")}
+    def measure(self, **values) -> NamedTuple:
+        raise NotImplementedError
+
+    def paint(self, numbers: NamedTuple) -> Image.Image:
+        raise NotImplementedError
+
+    def describe(self, numbers: NamedTuple) -> str:
+        raise NotImplementedError
+
+    def values(self) -> dict:
+        """Os argumentos de `measure`, como os controles estão."""
+        return {name: self.controls[name].value for name in self.inputs}
+
+    def move(self, **values: float) -> None:
+        """Leva controles deslizantes exatamente a `values`, alargando-os se preciso, e desenha uma vez só."""
+        with self._silently():
+            for name, value in values.items():
+                self.controls[name].place(value)
+        self._render()
+
+    @contextlib.contextmanager
+    def _silently(self) -> Iterator[None]:
+        """Dentro do bloco, os controles se movem sem que nada aconteça."""
+        self._moving, before = True, self._moving
+        try:
+            yield
+        finally:
+            self._moving = before
+
+    def _start(self) -> None:
+        for name in self.inputs:
+            self.controls[name].observe(self._follow, "value")
+        self._render()
+
+    @property
+    def _static_width(self) -> int:
+        """A largura com que static_png deve ser mostrado, em pixels da tela."""
+        return int(self.picture.layout.width.removesuffix("px"))
+
+    def _follow(self, _change=None) -> None:
+        """Desenha se algo mudou de fato: o navegador devolve o valor que recebeu, com um erro de arredondamento."""
+        if not self._moving and not _alike(self.values(), self._drawn):
+            self._render()
+
+    def _render(self) -> None:
+        self._drawn = self.values()
+        self.numbers = self.measure(**self._drawn)
+        vars(self).update(self.numbers._asdict())
+        self._show()
+
+    def _show(self) -> None:
+        self.picture.value = png_bytes(self.paint(self.numbers))
 
     def static_png(self) -> bytes:
         """O que se vê, como está agora, num só PNG."""
         return self.picture.value
 
+    def _repr_mimebundle_(self, **kwargs) -> dict:
+        """O widget e a figura parada numa só saída, para quem não chama `_ipython_display_`."""
+        return {**super()._repr_mimebundle_(**kwargs), "image/png": base64.b64encode(self.static_png()).decode("ascii")}
 
-class _Exact:
-    """Um controle deslizante que fica no valor que o código lhe dá.
+    def _ipython_display_(self) -> None:
+        """Duas saídas: a figura parada, que fica no caderno para quando não houver kernel, e o widget."""
+        png, alt = self.static_png(), self.describe(self.numbers)
+        data, metadata = style.mimebundle(png, alt)
+        image = style.image_tag(png, alt, css=f"width: {self._static_width}px; max-width: 100%")
+        display({**data, "text/html": _STILL.format(image=image, note=_NOTE)}, metadata=metadata, raw=True)
+        if self.comm is not None:  # o de uma célula já executada de novo não vive mais: fica só a figura
+            # O text/html vazio é o que se mostra onde o widget não pode ser mostrado.
+            display({**super()._repr_mimebundle_(), "text/html": ""}, raw=True)
 
-    No navegador ele só conhece as posições min + k·step: arredonda qualquer outra e manda o valor arredondado de volta
-    ao kernel, e o z codificado deixaria de ser a média da posterior. Aqui `min` desce, menos de um passo, até que a
-    posição seja uma dessas.
+
+def _alike(values: dict, others: dict) -> bool:
+    """São os mesmos valores, a menos de um erro de arredondamento nos que forem números."""
+    return all(
+        abs(value - other) <= ROUNDING if isinstance(value, float) else value == other
+        for value, other in zip(values.values(), others.values(), strict=True)
+    )
+
+
+def picture(width: int, *classes: str) -> widgets.Image:
+    """Um lugar para um PNG, com `width` pixels da tela ou o que couber, sem nunca perder a proporção.
+
+    classes: "vae-picture", a figura principal · "vae-pixels", cada pixel um quadradinho nítido.
     """
-
-    def __init__(self, **kwargs):
-        self._range = kwargs["min"], kwargs["max"]
-        self._left_behind: list[float] = []
-        super().__init__(**kwargs)
-
-    def set_state(self, sync_data: dict) -> None:
-        """O que vem do navegador, menos os ecos velhos: a devolução arredondada de um valor que o código já trocou."""
-        if "value" in sync_data:
-            echo = [old for old in self._left_behind if 0 < abs(sync_data["value"] - old) <= ROUNDING]
-            if echo and abs(sync_data["value"] - self.value) > ROUNDING:
-                self._left_behind.remove(echo[0])
-                sync_data = {key: value for key, value in sync_data.items() if key != "value"}
-        super().set_state(sync_data)
-        if "value" in sync_data:
-            self._left_behind = []  # quem mexeu foi uma pessoa: o navegador está em dia
-
-    def place(self, value: float) -> None:
-        """Vai a `value`; se estiver fora da faixa, ela se alarga em vez de cortá-lo."""
-        position, (low, high) = self._position(value), self._range
-        with self.hold_sync():
-            self.min, self.max = min(low, math.floor(position)), max(high, math.ceil(position))
-            self.value = value
-
-    def notify_change(self, change) -> None:
-        with self.hold_sync():  # min e value seguem juntos: separados, o navegador arredondaria entre um e outro
-            if change["name"] == "value":
-                if isinstance(change["old"], float):  # na construção ainda não há valor antigo
-                    self._left_behind = [*self._left_behind[-99:], change["old"]]
-                position = self._position(self.value)
-                steps = (position - self.min) / self.step
-                if abs(steps - round(steps)) * self.step > ROUNDING:
-                    low = min(self._range[0], math.floor(position))
-                    self.min = position - math.ceil((position - low) / self.step) * self.step
-            super().notify_change(change)
-
-    def send_state(self, key=None) -> None:
-        """Em ordem alfabética, max e min antes de value: é nessa ordem que o navegador os aplica."""
-        super().send_state(sorted(key) if isinstance(key, set) else key)
+    layout = Layout(width=f"{width}px", max_width="100%", height="auto", margin="0", align_self="flex-start")
+    image = widgets.Image(format="png", layout=layout)
+    for name in classes:
+        image.add_class(name)
+    return image
 
 
-class ExactSlider(_Exact, widgets.FloatSlider):
-    """Um FloatSlider em que a posição é o próprio valor."""
-
-    def _position(self, value: float) -> float:
-        return value
-
-
-class ExactLogSlider(_Exact, widgets.FloatLogSlider):
-    """Um FloatLogSlider: min, max e step são de log₁₀(value), que é a posição."""
-
-    def _position(self, value: float) -> float:
-        return math.log10(value)
-
-
-def text(html: str) -> widgets.HTML:
+def text(words: str = "") -> widgets.HTML:
     """Um parágrafo com a entrelinha do texto, e não a dos controles."""
-    paragraph = widgets.HTML(html)
-    paragraph.add_class("vae-text")
-    return paragraph
+    return widgets.HTML(words).add_class("vae-text")
 
 
 def row(*children: widgets.Widget) -> widgets.HBox:
@@ -117,14 +188,23 @@ def row(*children: widgets.Widget) -> widgets.HBox:
     return widgets.HBox(children, layout=Layout(grid_gap="8px 16px", flex_flow="row wrap"))
 
 
-def group(title: str, *children: widgets.Widget) -> widgets.VBox:
+def column(width: int, *children: widgets.Widget) -> widgets.VBox:
+    """Um embaixo do outro, com `width` pixels da tela ou o que couber."""
+    return widgets.VBox(children, layout=Layout(width=f"{width}px", max_width="100%", grid_gap="4px"))
+
+
+def title(words: str) -> widgets.HTML:
+    return text(f"<b>{words}</b>")
+
+
+def group(words: str, *children: widgets.Widget) -> widgets.VBox:
     """Um título em negrito e, embaixo, os controles lado a lado."""
-    inside = widgets.HBox(children, layout=Layout(grid_gap="6px"))
-    return widgets.VBox([text(f"<b>{title}</b>"), inside], layout=Layout(margin="6px 0 0 0"))
+    inside = widgets.HBox(children, layout=Layout(grid_gap="6px", flex_flow="row wrap"))
+    return widgets.VBox([title(words), inside], layout=Layout(margin="6px 0 0 0"))
 
 
-def png_bytes(picture: Image.Image) -> bytes:
+def png_bytes(image: Image.Image) -> bytes:
     """PNG comprimido às pressas: o caminho até o navegador é curto."""
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_level=1)
+    image.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()

@@ -10,18 +10,21 @@ from typing import NamedTuple
 import ipywidgets as widgets
 import numpy as np
 import torch
-from ipywidgets import Layout
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
+from PIL import Image
 from torch import Tensor
 
-from vae_lessons.data import Dataset, binarize
-from vae_lessons.distributions import Normal
+from vae_lessons import style
+from vae_lessons.data import Dataset
 from vae_lessons.evaluation import kl_per_dimension, posterior_mean_variance, rate_distortion
-from vae_lessons.explore.base import Explorer, row, text
-from vae_lessons.explore.canvas import GREYS, SCALE, Canvas, Panel, number
+from vae_lessons.explore.base import Explorer, column, picture, row, text, title
+from vae_lessons.explore.canvas import GREYS, SCALE, Canvas, Panel
+from vae_lessons.explore.images import Greys, greys_of
+from vae_lessons.explore.paths import is_standard_normal
 from vae_lessons.models import VAE, evaluating
+from vae_lessons.style import latent_name, number, round_sum
 from vae_lessons.training import Run
 
 _MEASURED = 1000  # imagens em que se mede; mais que isso só faria esperar
@@ -41,16 +44,15 @@ _CELL, _STEP = 56, 58  # o lado das imagens reconstruídas e a distância entre 
 _ORIGINAL_LINE, _MEAN_LINE = 32, 92
 _WIDE_CELL, _WIDE_STEP, _WIDE_LINE = 80, 83, _SPLIT + 64
 
-_BLACK = GREYS[0]
-_GREY, _PALE, _BLUE, _ORANGE = "#6b6b6b", "#b5b5b5", "#0072b2", "#d55e00"
-_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_CHOSEN = style.ORANGE  # o que os controles escolhem, em toda a figura
 
 
 def explore_beta(sweep: Sequence[Run], data: Dataset | None = None) -> "BetaExplorer":
     """Um explorador da varredura que `fit_many` devolve: ao mover β, troca-se de modelo treinado na hora.
 
     sweep: uma execução por β ou, havendo sementes, uma por par (β, semente) · data: as imagens a reconstruir, em geral
-    as de teste. Sem elas, são sorteadas do modelo de β mais próximo de 1, e o explorador o diz.
+    as de teste, uint8 ou de ponto flutuante, com ou sem classes. Sem elas, são sorteadas do modelo de β mais próximo de
+    1, e o explorador o diz.
     Levanta TypeError se `sweep` não for uma lista de Run, se os modelos não forem VAEs de latentes normais ou se `data`
     não for um Dataset, e ValueError se a varredura não servir (um β só, execuções repetidas ou faltando, modelos de
     tamanhos diferentes), se as imagens não forem as dos modelos ou se algum deles devolver NaN ou infinito.
@@ -59,9 +61,30 @@ def explore_beta(sweep: Sequence[Run], data: Dataset | None = None) -> "BetaExpl
     if data is not None and not isinstance(data, Dataset):
         raise TypeError(
             f"data deve ser um Dataset, mas veio {type(data).__name__}. Use, por exemplo, load('sprites', 'test'), ou "
-            "não passe data: as imagens serão sorteadas de um dos modelos."
+            "data.from_images, se as imagens são suas, ou não passe data: as imagens serão sorteadas de um dos modelos."
         )
     return BetaExplorer(runs, data)
+
+
+class BetaNumbers(NamedTuple):
+    """O que se vê do modelo de `beta` e `seed`, nos nomes que BetaExplorer explica, e o que os controles escolhem:
+    chosen, a imagem de que parte o percurso, e latent, o latente que se percorre, contados de 0; value, o valor dele
+    nessa imagem · is_active: quais latentes são unidades ativas."""
+
+    beta: float
+    seed: int
+    rate: float
+    distortion: float
+    elbo: float
+    kl: Tensor
+    is_active: list[bool]
+    active: int
+    order: list[int]
+    chosen: int
+    latent: int
+    value: float
+    reconstructions: Tensor
+    traversal: Tensor
 
 
 class BetaExplorer(Explorer):
@@ -81,94 +104,129 @@ class BetaExplorer(Explorer):
     supõe que eles fiquem como eram quando foi criado.
     """
 
+    inputs = ("beta", "seed", "image", "latent")
+
     def __init__(self, runs: dict[tuple[float, int], Run], data: Dataset | None):
         self._betas, self._seeds = (sorted(set(values)) for values in zip(*runs, strict=True))
-        self._start = min(self._betas, key=lambda beta: abs(beta - 1))
-        first = runs[self._start, self._seeds[0]]
+        start = min(self._betas, key=lambda beta: abs(beta - 1))
+        first = runs[start, self._seeds[0]]
         self._images = _generated(first) if data is None else _chosen(data, first)
-        self.x, self.image_shape, self.shown = self._images[:3]
+        self.x, self.shown = self._images.x, self._images.shown
+        self.image_shape = self._images.greys.image_shape
         self._measured = {key: _measure(run, self.x, self.shown) for key, run in runs.items()}
-        self._canvas = Canvas(_frame(list(self._measured.values())), [*GREYS, _GREY, _PALE, _BLUE, _ORANGE])
-        self.picture = widgets.Image(format="png", layout=Layout(width=f"{_WIDTH}px", height=f"{_HEIGHT}px"))
-        self.picture.add_class("vae-picture")
-        self.caption = text("")
-        self.controls = _controls(self._betas, self._start, self._seeds, len(self.shown), first.model.latent_dim)
-        super().__init__(row(self.picture, self._arrange()))
-        for control in self.controls.values():
-            control.observe(lambda _: self._render(), "value")
-        self._render()
+        self._canvas = Canvas(
+            _frame(list(self._measured.values())), [*GREYS, style.GREY, style.SILVER, style.BLUE, _CHOSEN]
+        )
+        self.picture = picture(_WIDTH, "vae-picture")
+        self.caption = text()
+        c = self.controls = _controls(self._betas, start, self._seeds, len(self.shown), first.model.latent_dim)
+        seeds = " Pontos claros: as outras sementes." if len(self._seeds) > 1 else ""
+        notes = (
+            "Na segunda linha, z é a média de q(z|x): mostra-se uma média, não uma amostra.",
+            "Unidade ativa: a média de q(z|x) varia entre as imagens (variância > 0,01).",
+            f"Medidas em {len(self.x)} imagens {self._images.source}.{seeds}",
+        )
+        model = [title("O modelo"), c["beta"], c["seed"], self.caption]
+        path = [title("O percurso de um latente"), c["image"], c["latent"]]
+        super().__init__(row(self.picture, column(300, *model, *path, *map(text, notes))))
+        self._start()
 
     def __repr__(self) -> str:
         seeds = f" × {len(self._seeds)} sementes" if len(self._seeds) > 1 else ""
         return f"BetaExplorer({len(self._betas)} valores de β{seeds}, {len(self.x)} imagens {self._images.source})"
 
-    def _render(self) -> None:
-        c = self.controls
-        current = self._measured[c["beta"].value, c["seed"].value]
-        self.rate, self.distortion, self.kl, self.order = current.rate, current.distortion, current.kl, current.order
-        self.elbo, self.active = -(self.rate + self.distortion), sum(current.is_active)
-        chosen, latent = c["image"].value - 1, self.order[c["latent"].value - 1]
+    @property
+    def summary(self) -> str:
+        return " · ".join(f"{name} {value}" for name, value in self._named(self.numbers).items())
+
+    def measure(self, beta: float, seed: int, image: int, latent: int) -> BetaNumbers:
+        """image, latent: contados de 1, como nos controles."""
+        current = self._measured[beta, seed]
+        chosen, latent = image - 1, current.order[latent - 1]
         path = current.codes[chosen].repeat(len(_TRAVERSAL), 1)
         path[:, latent] = _TRAVERSAL
         with evaluating(current.model):
             z = torch.cat([current.codes, path.to(current.codes)]).to(current.model.prior.mean)
             means = current.model.decode(z).mean.cpu()
-        self.reconstructions, self.traversal = means.split([len(self.shown), len(_TRAVERSAL)])
-        value = current.codes[chosen, latent].item()
-        panels = [self._paint_reconstructions(chosen), self._paint_traversal(chosen, latent, value)]
-        panels += [self._paint_curve(), *self._paint_bars(current, latent)]
-        self.picture.value = self._canvas.png(*panels)
-        numbers = self._numbers()
-        self.summary = " · ".join(f"{name} {value}" for name, value in numbers.items())
-        self.caption.value = _table(numbers)
+        reconstructions, traversal = means.split([len(self.shown), len(_TRAVERSAL)])
+        return BetaNumbers(
+            beta=beta,
+            seed=seed,
+            rate=current.rate,
+            distortion=current.distortion,
+            elbo=-(current.rate + current.distortion),
+            kl=current.kl,
+            is_active=current.is_active,
+            active=sum(current.is_active),
+            order=current.order,
+            chosen=chosen,
+            latent=latent,
+            value=current.codes[chosen, latent].item(),
+            reconstructions=reconstructions,
+            traversal=traversal,
+        )
 
-    def _numbers(self) -> dict[str, str]:
-        beta, seed = self.controls["beta"].value, self.controls["seed"].value
+    def paint(self, numbers: BetaNumbers) -> Image.Image:
+        parts = self._paint_reconstructions(numbers), self._paint_traversal(numbers), self._paint_curve(numbers)
+        return self._canvas.image(*parts, *self._paint_bars(numbers))
+
+    def describe(self, numbers: BetaNumbers) -> str:
+        named = "; ".join(f"{name} {value}" for name, value in self._named(numbers).items())
+        return f"Reconstruções, percurso de {latent_name(numbers.latent)}, taxa e distorção, KL por latente: {named}."
+
+    def _show(self) -> None:
+        super()._show()
+        self.caption.value = _table(self._named(self.numbers))
+
+    def _named(self, numbers: BetaNumbers) -> dict[str, str]:
+        """Os números por extenso, arredondados de modo que as somas, como estão escritas, deem certo."""
+        total, distortion, rate = round_sum(numbers.distortion, numbers.rate, decimals=2)
         return {
-            "β": _plain(beta),
-            **({"semente": str(seed)} if len(self._seeds) > 1 else {}),
-            "taxa R": f"{number(self.rate, 2)} nats",
-            "distorção D": f"{number(self.distortion, 2)} nats",
-            "ELBO = −(D + R)": f"{number(self.elbo, 2)} nats",
-            "perda D + βR": f"{number(self.distortion + beta * self.rate, 2)} nats",
-            "unidades ativas": f"{self.active} de {len(self.kl)}",
+            "β": number(numbers.beta),
+            **({"semente": str(numbers.seed)} if len(self._seeds) > 1 else {}),
+            "taxa R": f"{number(rate, 2)} nats",
+            "distorção D": f"{number(distortion, 2)} nats",
+            "ELBO = −(D + R)": f"{number(-total, 2)} nats",
+            "perda D + βR": f"{number(distortion + numbers.beta * rate, 2)} nats",
+            "unidades ativas": f"{numbers.active} de {len(numbers.kl)}",
         }
 
-    def _paint_reconstructions(self, chosen: int) -> Panel:
+    def _paint_reconstructions(self, numbers: BetaNumbers) -> Panel:
         """Em cima as originais, embaixo as médias decodificadas; uma moldura na imagem escolhida."""
         panel = self._canvas.panel(0)
-        for line, images in ((_ORIGINAL_LINE, self.x[self.shown]), (_MEAN_LINE, self.reconstructions)):
-            for column, grey in enumerate(_greys(images, self.image_shape)):
-                panel.picture(_LABEL + (column + 0.5) * _STEP, line, grey, side=_CELL)
-        left, top, bottom = _LABEL + chosen * _STEP, _ORIGINAL_LINE - 30, _MEAN_LINE + 30
-        panel.curve(*_outline(left, left + _STEP, top, bottom), _ORANGE, width=3)
+        for line, images in ((_ORIGINAL_LINE, self.x[self.shown]), (_MEAN_LINE, numbers.reconstructions)):
+            for place, grey in enumerate(self._images.greys.levels(images)):
+                panel.picture(_LABEL + (place + 0.5) * _STEP, line, grey, side=_CELL)
+        left, top, bottom = _LABEL + numbers.chosen * _STEP, _ORIGINAL_LINE - 30, _MEAN_LINE + 30
+        panel.curve(*_outline(left, left + _STEP, top, bottom), _CHOSEN, width=3)
         return panel
 
-    def _paint_traversal(self, chosen: int, latent: int, value: float) -> Panel:
+    def _paint_traversal(self, numbers: BetaNumbers) -> Panel:
         """As médias decodificadas ao longo do latente e, embaixo, uma seta onde a imagem escolhida está."""
-        panel = self._canvas.panel(1)
-        name = _latent_name(latent)
-        title = f"{name} de −3 a 3; os outros latentes como na imagem {chosen + 1}, que tem {name} = {number(value, 2)}"
-        panel.text(_LABEL, _SPLIT + 16, title, _BLACK, size=13)
-        for column, grey in enumerate(_greys(self.traversal, self.image_shape)):
-            center = _LABEL + (column + 0.5) * _WIDE_STEP
+        panel, name, value = self._canvas.panel(1), latent_name(numbers.latent), numbers.value
+        others = f"os outros latentes como na imagem {numbers.chosen + 1}, que tem {name} = {number(value, 2)}"
+        panel.text(_LABEL, _SPLIT + 16, f"{name} de −3 a 3; {others}", style.BLACK, size=13)
+        for place, grey in enumerate(self._images.greys.levels(numbers.traversal)):
+            center = _LABEL + (place + 0.5) * _WIDE_STEP
             panel.picture(center, _WIDE_LINE, grey, side=_WIDE_CELL)
-            panel.text(center, _WIDE_LINE + 61, number(_TRAVERSAL[column].item(), 0), _BLACK, anchor="ms", size=12)
+            at = number(_TRAVERSAL[place], 0)
+            panel.text(center, _WIDE_LINE + 61, at, style.BLACK, anchor="ms", size=12)
         across, tip = _LABEL + (min(max(value, -3.45), 3.45) + 3.5) * _WIDE_STEP, _WIDE_LINE + 41
-        panel.area(np.array([across - 6, across, across + 6]), np.array([tip + 9, tip, tip + 9]), _ORANGE, base=tip + 9)
+        corners = np.array([across - 6, across, across + 6]), np.array([tip + 9, tip, tip + 9])
+        panel.area(*corners, _CHOSEN, base=tip + 9)
         return panel
 
-    def _paint_curve(self) -> Panel:
+    def _paint_curve(self, numbers: BetaNumbers) -> Panel:
         """Um ponto por modelo, a linha dos que têm a semente escolhida e o modelo escolhido em destaque."""
         panel = self._canvas.panel(2)
-        beta, seed = self.controls["beta"].value, self.controls["seed"].value
         everyone = np.array([(m.rate, m.distortion) for m in self._measured.values()])
-        curve = np.array([(m.rate, m.distortion) for m in (self._measured[b, seed] for b in self._betas)])
-        panel.dots(*everyone.T, _PALE, radius=4)
-        panel.curve(*curve.T, _GREY, width=1.5)
-        panel.dots(*curve.T, _GREY, radius=4)
-        here = self._betas.index(beta)
-        panel.dots(*curve[here, :, None], _ORANGE, radius=8)
+        line = (self._measured[beta, numbers.seed] for beta in self._betas)
+        curve = np.array([(m.rate, m.distortion) for m in line])
+        panel.dots(*everyone.T, style.SILVER, radius=4)
+        panel.curve(*curve.T, style.GREY, width=1.5)
+        panel.dots(*curve.T, style.GREY, radius=4)
+        here = self._betas.index(numbers.beta)
+        panel.dots(*curve[here, :, None], _CHOSEN, radius=8)
         self._name_points(panel, curve, here)
         return panel
 
@@ -181,48 +239,37 @@ class BetaExplorer(Explorer):
                 continue
             named.append(i)
             anchor, offset = ("ls", (8, -8)) if places[i, 0] < last_on_left else ("rs", (8, -10))
-            name = _plain(self._betas[i])
+            name = number(self._betas[i])
             if i == here:
-                panel.text(*curve[i], f"β = {name}", _ORANGE, anchor=anchor, offset=offset, size=15, bold=True)
+                panel.text(*curve[i], f"β = {name}", _CHOSEN, anchor=anchor, offset=offset, size=15, bold=True)
             else:
-                panel.text(*curve[i], name, _GREY, anchor=anchor, offset=offset, size=12)
+                panel.text(*curve[i], name, style.GREY, anchor=anchor, offset=offset, size=12)
 
-    def _paint_bars(self, current: "_Measured", latent: int) -> tuple[Panel, Panel]:
+    def _paint_bars(self, numbers: BetaNumbers) -> tuple[Panel, Panel]:
         """A KL de cada latente, da maior à menor, com moldura na do escolhido; embaixo, os nomes."""
-        bars, names = self._canvas.panel(3), self._canvas.panel(4)
+        bars, names, order = self._canvas.panel(3), self._canvas.panel(4), numbers.order
         least = 0.01 * bars.height_in_units  # por menor que seja a KL, a barra se vê
-        for place, j in enumerate(self.order, start=1):
-            height = max(self.kl[j].item(), least)
-            bars.bar(place - 0.38, place + 0.38, 0, height, _BLUE if current.is_active[j] else _PALE)
-            if j == latent:
-                bars.curve(*_outline(place - 0.42, place + 0.42, height, 0), _ORANGE, width=3)
-            if j == latent or len(self.order) <= _MOST_NAMES:
-                color = _ORANGE if j == latent else _BLACK
-                names.text(place, 0.2, _latent_name(j), color, anchor="ms", size=12, bold=j == latent)
-        right, top = len(self.order) + 0.5, bars.height_in_units
-        count = f"{self.active} de {len(self.order)} unidades ativas"
-        bars.text(right, top, count, _BLUE, anchor="rs", offset=(0, 14), size=13, bold=True)
-        bars.text(right, top, "em cinza, as inativas", _GREY, anchor="rs", offset=(0, 31), size=12)
+        for place, j in enumerate(order, start=1):
+            height = max(numbers.kl[j].item(), least)
+            bars.bar(place - 0.38, place + 0.38, 0, height, style.BLUE if numbers.is_active[j] else style.SILVER)
+            if j == numbers.latent:
+                bars.curve(*_outline(place - 0.42, place + 0.42, height, 0), _CHOSEN, width=3)
+            if j == numbers.latent or len(order) <= _MOST_NAMES:
+                color, bold = (_CHOSEN, True) if j == numbers.latent else (style.BLACK, False)
+                names.text(place, 0.2, latent_name(j), color, anchor="ms", size=12, bold=bold)
+        right, top = len(order) + 0.5, bars.height_in_units
+        count = f"{numbers.active} de {len(order)} unidades ativas"
+        bars.text(right, top, count, style.BLUE, anchor="rs", offset=(0, 14), size=13, bold=True)
+        bars.text(right, top, "em cinza, as inativas", style.GREY, anchor="rs", offset=(0, 31), size=12)
         return bars, names
-
-    def _arrange(self) -> widgets.VBox:
-        c = self.controls
-        model = [text("<b>O modelo</b>"), c["beta"], c["seed"], self.caption]
-        path = [text("<b>O percurso de um latente</b>"), c["image"], c["latent"]]
-        seeds = " Pontos claros: as outras sementes." if len(self._seeds) > 1 else ""
-        notes = (
-            "Na segunda linha, z é a média de q(z|x): mostra-se uma média, não uma amostra.",
-            "Unidade ativa: a média de q(z|x) varia entre as imagens (variância > 0,01).",
-            f"Medidas em {len(self.x)} imagens {self._images.source}.{seeds}",
-        )
-        return widgets.VBox([*model, *path, *map(text, notes)], layout=Layout(width="300px", grid_gap="4px"))
 
 
 class _Images(NamedTuple):
-    """x: [N, D], as imagens em que se mede · shown: os índices das que vão à tela · source: de onde vieram."""
+    """x: [N, D], as imagens em que se mede · greys: como se desenham · shown: os índices das que vão à tela ·
+    source: de onde vieram."""
 
     x: Tensor
-    image_shape: tuple[int, int]
+    greys: Greys
     shown: Tensor
     source: str
 
@@ -255,21 +302,20 @@ def _measure(run: Run, x: Tensor, shown: Tensor) -> _Measured:
 
 
 def _chosen(data: Dataset, run: Run) -> _Images:
-    """Imagens ao acaso de `data`; para a tela, espalhadas pelas classes. Binarizadas, se foi assim no treino."""
+    """Imagens ao acaso de `data`, binarizadas se o treino binarizava; para a tela, espalhadas pelas classes."""
     n_pixels = _n_pixels(run.model)
-    if data.x.ndim != 2 or len(data) < 2:
-        raise ValueError(f"São precisas ao menos duas imagens, com x [N, D], mas x tem forma {tuple(data.x.shape)}.")
-    if data.x.shape[1] != n_pixels or math.prod(data.image_shape) != n_pixels:
+    if data.x.shape[1] != n_pixels:
         raise ValueError(
             f"Os modelos foram feitos para imagens de {n_pixels} pixels, mas {data.name!r} tem x de forma "
             f"{tuple(data.x.shape)} e image_shape {data.image_shape}. Use os dados com que foram treinados."
         )
+    greys = greys_of(data)
     drawn = torch.randperm(len(data), generator=torch.Generator().manual_seed(_SEED))[:_MEASURED]
-    x = binarize(data.x.cpu()[drawn], "none" if run.config.binarize == "none" else "static")
-    by_class = data.y.cpu()[drawn].argsort(stable=True)
+    x = data.batch(data.x.cpu()[drawn], "none" if run.config.binarize == "none" else "static")
+    in_order = torch.arange(len(drawn)) if data.y is None else data.y.cpu()[drawn].argsort(stable=True)
     n_shown = min(_SHOWN, len(drawn))
     spread = (torch.arange(n_shown) + 0.5) * len(drawn) / n_shown
-    return _Images(x, data.image_shape, by_class[spread.long()], f"de {data.name!r}")
+    return _Images(x, greys, in_order[spread.long()], f"de {data.name!r}")
 
 
 def _generated(run: Run) -> _Images:
@@ -284,7 +330,7 @@ def _generated(run: Run) -> _Images:
     generator = torch.Generator(run.model.prior.mean.device).manual_seed(_SEED)
     with evaluating(run.model):
         x = run.model.sample(_GENERATED, generator=generator).cpu()
-    return _Images(x, (side, side), torch.arange(_SHOWN), f"sorteadas do modelo de {_describe(run)}")
+    return _Images(x, Greys((side, side)), torch.arange(_SHOWN), f"sorteadas do modelo de {_describe(run)}")
 
 
 def _by_beta_and_seed(sweep: Sequence[Run]) -> dict[tuple[float, int], Run]:
@@ -298,10 +344,11 @@ def _by_beta_and_seed(sweep: Sequence[Run]) -> dict[tuple[float, int], Run]:
                 "Cada item da varredura deve ser um Run(model, history, config), como fit_many devolve, mas veio "
                 f"{type(run).__name__}."
             )
-        if not isinstance(run.model, VAE) or not isinstance(run.model.prior, Normal):
+        if not isinstance(run.model, VAE) or not is_standard_normal(run.model.prior):
+            prior = f" com prior {type(run.model.prior).__name__}" if isinstance(run.model, VAE) else ""
             raise TypeError(
-                "explore_beta percorre latentes normais, e os modelos devem ser VAEs (vae_lessons.models.VAE), mas "
-                f"veio {type(run.model).__name__}."
+                "explore_beta percorre latentes normais, e os modelos devem ser VAEs (vae_lessons.models.VAE) de prior "
+                f"N(0, I), mas veio {type(run.model).__name__}{prior}."
             )
     runs = {}
     for run in sweep:
@@ -321,14 +368,14 @@ def _require_comparable(runs: dict[tuple[float, int], Run]) -> None:
     if len(betas) < 2:
         raise ValueError(
             "São precisos ao menos dois valores de β para comparar, mas a varredura tem "
-            + (f"só β = {_plain(*betas)}" if betas else "zero execuções")
+            + (f"só β = {number(*betas)}" if betas else "zero execuções")
             + '. Treine uma com fit_many(..., sweep={"beta": [0.5, 1, 4]}).'
         )
     missing = [(beta, seed) for beta in sorted(betas) for seed in sorted(seeds) if (beta, seed) not in runs]
     if missing:
         raise ValueError(
             "Todo β deve ter as mesmas sementes, mas faltam as execuções de "
-            + "; ".join(f"β = {_plain(beta)} com semente {seed}" for beta, seed in missing)
+            + "; ".join(f"β = {number(beta)} com semente {seed}" for beta, seed in missing)
             + "."
         )
     for name, values in {
@@ -346,10 +393,10 @@ def _require_comparable(runs: dict[tuple[float, int], Run]) -> None:
 def _controls(
     betas: list[float], start: float, seeds: list[int], n_images: int, n_latents: int
 ) -> dict[str, widgets.Widget]:
-    slider = {"style": {"description_width": "64px"}, "layout": {"width": "296px"}}
+    slider = {"style": {"description_width": "104px"}, "layout": {"width": "auto"}}
     controls = {
         "beta": widgets.SelectionSlider(
-            options=[(_plain(beta), beta) for beta in betas],
+            options=[(number(beta), beta) for beta in betas],
             value=start,
             description="β",
             tooltip="O peso da KL na perda com que o modelo foi treinado",
@@ -364,7 +411,7 @@ def _controls(
         "latent": widgets.IntSlider(
             min=1,
             max=n_latents,
-            description="latente",
+            description="latente, por KL",
             tooltip="Que latente percorrer, do de maior KL (1) ao de menor",
             **slider,
         ),
@@ -384,7 +431,6 @@ def _frame(models: list[_Measured]) -> Figure:
         fig.axes[ax].text(_LABEL - 8, y, name, ha="right", va="center", fontsize=9.5)
     fig.axes[1].text(_LABEL - 8, _WIDE_LINE, "média de\np(x|z)", ha="right", va="center", fontsize=9.5)
 
-    comma = FuncFormatter(lambda tick, _: _plain(tick))
     edges = 58, 58 + _CHART, _PICTURES + 24, _HEIGHT - 46
     curve = _axes(fig, *edges)
     for axis, values in ((curve.xaxis, [m.rate for m in models]), (curve.yaxis, [m.distortion for m in models])):
@@ -392,8 +438,8 @@ def _frame(models: list[_Measured]) -> Figure:
         margin = 0.1 * (high - low) or 1.0
         axis.set_view_interval(low - margin, high + 1.4 * margin, ignore=True)
         axis.set_major_locator(MaxNLocator(5))
-        axis.set_major_formatter(comma)
     curve.set(xlabel="taxa R (nats)", ylabel="distorção D (nats)")
+    style.decimal_commas(fig)
     missing = 2 - curve.get_tightbbox().x0 * 100 / fig.dpi  # à esquerda, para números compridos
     if missing > 0:
         curve.set_position(_rectangle(edges[0] + missing, *edges[1:]))
@@ -403,7 +449,6 @@ def _frame(models: list[_Measured]) -> Figure:
     bars = _axes(fig, _WIDTH - _CHART - 6, _WIDTH - 6, _PICTURES + 24, _HEIGHT - 46)
     bars.set(xlim=(0.5, n_latents + 0.5), ylim=(0, 1.12 * tallest or 1.0), xticks=[], ylabel="KL (nats)")
     bars.yaxis.set_major_locator(MaxNLocator(5))
-    bars.yaxis.set_major_formatter(comma)
     bars.set_title("KL de cada latente, em ordem", fontsize=10.5)
     names = _axes(fig, _WIDTH - _CHART - 6, _WIDTH - 6, _HEIGHT - 46, _HEIGHT - 24)
     names.set(xlim=(0.5, n_latents + 0.5), ylim=(0, 1))
@@ -427,11 +472,6 @@ def _outline(left: float, right: float, top: float, bottom: float) -> tuple[np.n
     return np.array([left, right, right, left, left]), np.array([top, top, bottom, bottom, top])
 
 
-def _greys(images: Tensor, image_shape: tuple[int, int]) -> np.ndarray:
-    """Em [0, 1], [N, D] → uint8 [N, H, W]."""
-    return (images.clamp(0, 1) * 255).round().to(torch.uint8).reshape(-1, *image_shape).numpy()
-
-
 def _table(numbers: dict[str, str]) -> str:
     cell = '<td style="padding: 0 12px 0 0; text-align: {}">{}</td>'
     rows = (cell.format("left", name) + cell.format("right", value) for name, value in numbers.items())
@@ -444,12 +484,4 @@ def _n_pixels(model: VAE) -> int:
 
 
 def _describe(run: Run) -> str:
-    return f"β = {_plain(run.config.beta)} e semente {run.config.seed}"
-
-
-def _latent_name(latent: int) -> str:
-    return f"z{latent + 1}".translate(_SUBSCRIPTS)
-
-
-def _plain(value: float) -> str:
-    return f"{value:g}".replace("-", "−").replace(".", ",")
+    return f"β = {number(run.config.beta)} e semente {run.config.seed}"

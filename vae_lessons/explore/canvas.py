@@ -13,7 +13,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
-from vae_lessons.explore.base import png_bytes
 from vae_lessons.plotting import png
 
 SCALE = 2  # pontos da imagem por pixel da tela
@@ -52,12 +51,12 @@ class Canvas:
         own_xlim, own_ylim = self._limits[number]
         return Panel(part, (left, top), xlim or own_xlim, ylim or own_ylim, self._index)
 
-    def png(self, *panels: "Panel") -> bytes:
-        """O fundo com os painéis pintados."""
+    def image(self, *panels: "Panel") -> Image.Image:
+        """O fundo com os painéis pintados, em cores de paleta."""
         picture = self._background.copy()
         for panel in panels:
             picture.paste(panel.image, panel.corner)
-        return png_bytes(picture)
+        return picture
 
 
 class Panel:
@@ -130,17 +129,6 @@ class Panel:
         across = (np.asarray(x) - left) / (right - left) * self.image.width
         down = (top - np.asarray(y)) / (top - bottom) * self.image.height
         return np.stack([across, down], axis=1)
-
-
-def number(value: float, decimals: int) -> str:
-    """Com vírgula decimal e o sinal de menos tipográfico."""
-    return f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "−").replace(".", ",")
-
-
-def significant(value: float) -> str:
-    """Com três algarismos significativos."""
-    decimals = 2 - math.floor(math.log10(abs(value))) if value else 0
-    return number(value, max(decimals, 0)) if decimals >= 0 else number(round(value, decimals), 0)
 
 
 def _dashed(points: np.ndarray, dashes: tuple) -> list[np.ndarray]:

@@ -3,16 +3,20 @@
 O ruído é sorteado uma vez e serve a todos os estimadores e a todas as posições dos controles.
 """
 
+import functools
 from typing import NamedTuple
 
 import ipywidgets as widgets
 import numpy as np
-from ipywidgets import Layout
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from PIL import Image
 
-from vae_lessons.explore.base import ExactLogSlider, ExactSlider, Explorer, row, text
-from vae_lessons.explore.canvas import Canvas, Panel, number, significant
+from vae_lessons import style
+from vae_lessons.explore.base import Explorer, column, picture, row, title
+from vae_lessons.explore.canvas import Canvas, Panel
+from vae_lessons.explore.sliders import ExactLogSlider, ExactSlider
+from vae_lessons.style import number, significant
 
 _REPEATS = 4000
 _SAMPLES = [1, 2, 5, 10, 20, 50, 100]  # os L que se podem pedir
@@ -22,12 +26,12 @@ _WEIGHTS = np.exp(-0.5 * _EPSILON**2) / np.exp(-0.5 * _EPSILON**2).sum()
 _REACH = 3.5  # desvios padrão, com uma amostra, de cada lado do gradiente verdadeiro
 _BINS = 81
 
-_BLACK, _GREY, _WHITE = "#000000", "#6b6b6b", "#ffffff"
 _NAMES = {
-    "pathwise": ("reparametrização", "#0072b2"),
-    "score_function": ("REINFORCE", "#d55e00"),
-    "leave_one_out": ("REINFORCE com baseline", "#007a5a"),
+    "pathwise": ("reparametrização", style.PATHWISE),
+    "score_function": ("REINFORCE", style.SCORE_FUNCTION),
+    "leave_one_out": ("REINFORCE com baseline", style.BASELINE),
 }
+_SYMBOLS = {"mu": "μ", "sigma": "σ"}
 
 
 class Variance(NamedTuple):
@@ -40,6 +44,78 @@ class Variance(NamedTuple):
 def explore_gradients() -> "GradientExplorer":
     """Um explorador que põe lado a lado a reparametrização e o REINFORCE, com e sem baseline."""
     return GradientExplorer()
+
+
+class GradientNumbers(NamedTuple):
+    """gradient: o gradiente verdadeiro, em relação a `parameter` · estimates: nome → [4000] · variance: nome →
+    Variance(empirical, exact) · shown: os estimadores que se mostram · reach: quanto se mostra de cada lado."""
+
+    gradient: float
+    parameter: str
+    estimates: dict[str, np.ndarray]
+    variance: dict[str, Variance]
+    shown: tuple[str, ...]
+    reach: float
+
+
+def measure(
+    function: str, k: float, omega: float, mu: float, sigma: float, parameter: str, n_samples: int, estimator: str
+) -> GradientNumbers:
+    """As estimativas e as variâncias, para os argumentos que GradientExplorer explica."""
+
+    def terms(epsilon: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """f(z), df(z)/dθ pelo caminho e ∂log q(z)/∂θ, em z = μ + σε, para o parâmetro θ escolhido."""
+        z = mu + sigma * epsilon
+        if function == "quadratic":
+            f, slope = (z - k) ** 2, 2 * (z - k)
+        else:
+            f, slope = np.sin(omega * z), omega * np.cos(omega * z)
+        if parameter == "mu":
+            return f, slope, epsilon / sigma
+        return f, slope * epsilon, (epsilon**2 - 1) / sigma
+
+    estimates, exact = _estimates(*terms(_NOISE[:n_samples])), _Moments(*terms(_EPSILON))
+    shown = tuple(_NAMES) if estimator == "all" else (estimator,)
+    widest = max(exact.variance(name, 2 if name == "leave_one_out" else 1) for name in shown)
+    return GradientNumbers(
+        gradient=exact.gradient,
+        parameter=parameter,
+        estimates=estimates,
+        variance={
+            name: Variance(float(values.var()), exact.variance(name, n_samples)) for name, values in estimates.items()
+        },
+        shown=shown,
+        reach=_REACH * widest**0.5,
+    )
+
+
+def paint(numbers: GradientNumbers) -> Image.Image:
+    rows, xlim = len(numbers.shown), (numbers.gradient - numbers.reach, numbers.gradient + numbers.reach)
+    histograms = _canvas().panel(0, xlim=xlim, ylim=(-0.25, rows))
+    labels = _canvas().panel(1, ylim=(-0.25, rows))
+    edges = np.linspace(*xlim, _BINS + 1)
+    for base, name in zip(range(rows - 1, -1, -1), numbers.shown, strict=True):
+        _paint_label(labels, base, name, numbers.variance)
+        if name in numbers.estimates:
+            _paint_histogram(histograms, base, numbers.estimates[name], edges, _NAMES[name][1])
+    histograms.curve(np.full(2, numbers.gradient), np.array([-0.25, rows]), style.BLACK, width=1.5, dashes=(5, 3))
+    headline = _canvas().panel(3, xlim=xlim)
+    true = f"gradiente verdadeiro  {number(numbers.gradient, 3)}"
+    headline.text(numbers.gradient, 0.2, true, style.BLACK, anchor="ms", size=13)
+    return _canvas().image(histograms, labels, _paint_axis(xlim, numbers.parameter), headline)
+
+
+def describe(numbers: GradientNumbers) -> str:
+    variances = (
+        f"{_NAMES[name][0]}: variância {significant(numbers.variance[name].exact)}"
+        if name in numbers.variance
+        else f"{_NAMES[name][0]}: pede L ≥ 2"
+        for name in numbers.shown
+    )
+    gradient = (
+        f"{_REPEATS} estimativas do gradiente em {_SYMBOLS[numbers.parameter]}, que é {number(numbers.gradient, 3)}"
+    )
+    return f"Um histograma por estimador, com {gradient}. {'; '.join(variances)}."
 
 
 class GradientExplorer(Explorer):
@@ -58,109 +134,25 @@ class GradientExplorer(Explorer):
     L = 1 não há "leave_one_out".
     """
 
+    inputs = ("function", "k", "omega", "mu", "sigma", "parameter", "n_samples", "estimator")
+    measure, paint, describe = staticmethod(measure), staticmethod(paint), staticmethod(describe)
+
     def __init__(self):
-        self._canvas = Canvas(_frame(), [_BLACK, _GREY, _WHITE, *(color for _, color in _NAMES.values())])
-        width, height = self._canvas.size
-        self.picture = widgets.Image(format="png", layout=Layout(width=f"{width}px", height=f"{height}px"))
-        self.picture.add_class("vae-picture")
-        self.controls = _controls()
-        super().__init__(row(self.picture, self._arrange()))
-        for control in self.controls.values():
-            control.observe(lambda _: self._render(), "value")
-        self._render()
+        c = self.controls = _controls()
+        self.picture = picture(_canvas().size[0], "vae-picture")
+        function = [title("A função f"), c["function"], c["k"], c["omega"]]
+        q = [title("A distribuição q(z) = N(μ, σ²)"), c["mu"], c["sigma"]]
+        estimate = [title("A estimativa"), c["parameter"], c["n_samples"], c["estimator"]]
+        super().__init__(row(self.picture, column(300, *function, *q, *estimate)))
+        self._start()
 
     def __repr__(self) -> str:
         return f"GradientExplorer(q(z) = N(μ, σ²), {_REPEATS} repetições)"
 
-    def _render(self) -> None:
-        c = self.controls
+    def _show(self) -> None:
+        super()._show()
         for name, function in (("k", "quadratic"), ("omega", "sine")):
-            c[name].layout.display = None if c["function"].value == function else "none"
-        n_samples = c["n_samples"].value
-        self.estimates = _estimates(*self._terms(_NOISE[:n_samples]))
-        exact = _Moments(*self._terms(_EPSILON))
-        self.gradient = exact.gradient
-        self.variance = {
-            name: Variance(float(values.var()), exact.variance(name, n_samples))
-            for name, values in self.estimates.items()
-        }
-        chosen = c["estimator"].value
-        shown = list(_NAMES) if chosen == "all" else [chosen]
-        reach = _REACH * max(exact.variance(name, 2 if name == "leave_one_out" else 1) for name in shown) ** 0.5
-        self.picture.value = self._paint(shown, (self.gradient - reach, self.gradient + reach))
-
-    def _terms(self, epsilon: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """f(z), df(z)/dθ pelo caminho e ∂log q(z)/∂θ, em z = μ + σε, para o parâmetro θ escolhido."""
-        c = self.controls
-        sigma = c["sigma"].value
-        z = c["mu"].value + sigma * epsilon
-        if c["function"].value == "quadratic":
-            k = c["k"].value
-            f, slope = (z - k) ** 2, 2 * (z - k)
-        else:
-            omega = c["omega"].value
-            f, slope = np.sin(omega * z), omega * np.cos(omega * z)
-        if c["parameter"].value == "mu":
-            return f, slope, epsilon / sigma
-        return f, slope * epsilon, (epsilon**2 - 1) / sigma
-
-    def _paint(self, shown: list[str], xlim: tuple[float, float]) -> bytes:
-        rows = len(shown)
-        histograms = self._canvas.panel(0, xlim=xlim, ylim=(-0.25, rows))
-        labels = self._canvas.panel(1, ylim=(-0.25, rows))
-        edges = np.linspace(*xlim, _BINS + 1)
-        for base, name in zip(range(rows - 1, -1, -1), shown, strict=True):
-            self._paint_label(labels, base, name)
-            if name in self.estimates:
-                _paint_histogram(histograms, base, self.estimates[name], edges, _NAMES[name][1])
-        ends = np.array([-0.25, rows])
-        histograms.curve(np.full(2, self.gradient), ends, _BLACK, width=1.5, dashes=(5, 3))
-        return self._canvas.png(histograms, labels, self._paint_axis(xlim), self._paint_title(xlim))
-
-    def _paint_label(self, panel: Panel, base: int, name: str) -> None:
-        """Ao lado do histograma: que estimador é, a variância medida, a exata e a comparação."""
-        title, color = _NAMES[name]
-        top, line = base + 0.76, 0.054 * panel.height_in_units
-        panel.text(0, top, title, color, size=14, bold=True)
-        if name not in self.variance:
-            panel.text(0, top - line, "pede L ≥ 2: a baseline é a", _GREY, size=12)
-            panel.text(0, top - 2 * line, "média das outras amostras", _GREY, size=12)
-            return
-        empirical, exact = self.variance[name]
-        lines = [("variância medida", significant(empirical)), ("variância exata", significant(exact))]
-        if name != "pathwise":
-            lines.append(("frente à reparam.", _ratio(exact, self.variance["pathwise"].exact)))
-        for i, (label, value) in enumerate(lines, start=1):
-            panel.text(0, top - i * line, label, _BLACK, size=12)
-            panel.text(0.97, top - i * line, value, _BLACK, anchor="rs", size=12)
-        if exact == min(variance.exact for variance in self.variance.values()):
-            panel.text(0, top - (len(lines) + 1) * line, "✓ a menor variância", color, size=12, bold=True)
-
-    def _paint_axis(self, xlim: tuple[float, float]) -> Panel:
-        panel = self._canvas.panel(2, xlim=xlim)
-        margin = 0.05 * (xlim[1] - xlim[0])  # mais perto da borda, o número seria cortado
-        ticks = [tick for tick in MaxNLocator(6).tick_values(*xlim) if xlim[0] + margin < tick < xlim[1] - margin]
-        for tick in ticks:
-            panel.curve(np.full(2, tick), np.array([0.9, 1.0]), _BLACK, width=1)
-            panel.text(tick, 0.55, f"{tick:.6g}".replace("-", "−").replace(".", ","), _BLACK, anchor="ms", size=13)
-        symbol = "μ" if self.controls["parameter"].value == "mu" else "σ"
-        title = f"estimativas de ∂E[f(z)]/∂{symbol} (traço: média ± desvio)"
-        panel.text(sum(xlim) / 2, 0.1, title, _BLACK, anchor="ms", size=13)
-        return panel
-
-    def _paint_title(self, xlim: tuple[float, float]) -> Panel:
-        panel = self._canvas.panel(3, xlim=xlim)
-        panel.text(
-            self.gradient, 0.2, f"gradiente verdadeiro  {number(self.gradient, 3)}", _BLACK, anchor="ms", size=13
-        )
-        return panel
-
-    def _arrange(self) -> widgets.VBox:
-        c = self.controls
-        function = [text("<b>A função f</b>"), c["function"], c["k"], c["omega"]]
-        q = [text("<b>A distribuição q(z) = N(μ, σ²)</b>"), c["mu"], c["sigma"]]
-        estimate = [text("<b>A estimativa</b>"), c["parameter"], c["n_samples"], c["estimator"]]
-        return widgets.VBox([*function, *q, *estimate], layout=Layout(width="300px", grid_gap="4px"))
+            self.controls[name].layout.display = None if self.controls["function"].value == function else "none"
 
 
 class _Moments:
@@ -205,13 +197,50 @@ def _ratio(variance: float, reference: float) -> str:
     )
 
 
+def _paint_label(panel: Panel, base: int, name: str, variances: dict[str, Variance]) -> None:
+    """Ao lado do histograma: que estimador é, a variância medida, a exata e a comparação."""
+    words, color = _NAMES[name]
+    top, line = base + 0.76, 0.054 * panel.height_in_units
+    panel.text(0, top, words, color, size=14, bold=True)
+    if name not in variances:
+        panel.text(0, top - line, "pede L ≥ 2: a baseline é a", style.GREY, size=12)
+        panel.text(0, top - 2 * line, "média das outras amostras", style.GREY, size=12)
+        return
+    empirical, exact = variances[name]
+    lines = [("variância medida", significant(empirical)), ("variância exata", significant(exact))]
+    if name != "pathwise":
+        lines.append(("frente à reparam.", _ratio(exact, variances["pathwise"].exact)))
+    for i, (label, value) in enumerate(lines, start=1):
+        panel.text(0, top - i * line, label, style.BLACK, size=12)
+        panel.text(0.97, top - i * line, value, style.BLACK, anchor="rs", size=12)
+    if exact == min(variance.exact for variance in variances.values()):
+        panel.text(0, top - (len(lines) + 1) * line, "✓ a menor variância", color, size=12, bold=True)
+
+
+def _paint_axis(xlim: tuple[float, float], parameter: str) -> Panel:
+    panel = _canvas().panel(2, xlim=xlim)
+    margin = 0.05 * (xlim[1] - xlim[0])  # mais perto da borda, o número seria cortado
+    for tick in MaxNLocator(6).tick_values(*xlim):
+        if xlim[0] + margin < tick < xlim[1] - margin:
+            panel.curve(np.full(2, tick), np.array([0.9, 1.0]), style.BLACK, width=1)
+            panel.text(tick, 0.55, number(tick), style.BLACK, anchor="ms", size=13)
+    words = f"estimativas de ∂E[f(z)]/∂{_SYMBOLS[parameter]} (traço: média ± desvio)"
+    panel.text(sum(xlim) / 2, 0.1, words, style.BLACK, anchor="ms", size=13)
+    return panel
+
+
 def _paint_histogram(panel: Panel, base: int, values: np.ndarray, edges: np.ndarray, color: str) -> None:
     """O histograma, com a altura do mais alto igual a 0,85, e embaixo dele a média ± um desvio padrão."""
     counts, _ = np.histogram(values, edges)
     panel.area(np.repeat(edges, 2)[1:-1], base + 0.85 * np.repeat(counts / counts.max(), 2), color, base=base)
-    panel.curve(edges[[0, -1]], np.full(2, base), _GREY, width=1)
+    panel.curve(edges[[0, -1]], np.full(2, base), style.GREY, width=1)
     mean, spread = values.mean(), values.std()
     panel.curve(np.array([mean - spread, mean + spread]), np.full(2, base - 0.09), color, width=4)
+
+
+@functools.cache
+def _canvas() -> Canvas:
+    return Canvas(_frame(), [style.BLACK, style.GREY, style.WHITE, *(color for _, color in _NAMES.values())])
 
 
 def _frame() -> Figure:
@@ -229,7 +258,7 @@ def _frame() -> Figure:
 
 
 def _controls() -> dict[str, widgets.Widget]:
-    slider = {"style": {"description_width": "26px"}, "layout": {"width": "296px"}}
+    slider = {"style": {"description_width": "26px"}, "layout": {"width": "auto"}}
     toggle = {"style": {"button_width": "92px"}}
     return {
         "function": widgets.ToggleButtons(
@@ -250,6 +279,6 @@ def _controls() -> dict[str, widgets.Widget]:
         "estimator": widgets.Dropdown(
             options=[("todos os estimadores", "all"), *((title, name) for name, (title, _) in _NAMES.items())],
             tooltip="Um só aparece ampliado",
-            layout={"width": "296px"},
+            layout={"width": "auto"},
         ),
     }

@@ -3,30 +3,87 @@
 O ruído é sorteado uma vez e serve a todas as posições dos controles: os pontos se movem sem saltos.
 """
 
+import functools
+from typing import NamedTuple
+
 import ipywidgets as widgets
 import numpy as np
 import torch
-from ipywidgets import Layout
 from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor
 
+from vae_lessons import style
 from vae_lessons.distributions import Categorical
-from vae_lessons.explore.base import ExactLogSlider, ExactSlider, Explorer, row, text
-from vae_lessons.explore.canvas import Canvas, Panel, number
+from vae_lessons.explore.base import Explorer, column, picture, row, text, title
+from vae_lessons.explore.canvas import Canvas, Panel
+from vae_lessons.explore.sliders import ExactLogSlider, ExactSlider
+from vae_lessons.style import number
 
 _SAMPLES = 10_000  # as das médias: o erro-padrão de uma frequência é no máximo 0,005
 _SHOWN = 400  # as que viram pontos
 _SEED = 6  # nela, o ruído faz a classe 2 vencer a 1, que é a mais provável
 _VERTICES = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, 3**0.5 / 2]])  # o de cada classe
 
-_BLACK, _GREY, _WHITE = "#000000", "#6b6b6b", "#ffffff"
-_STRONG = ("#0072b2", "#d55e00", "#007a5a")  # a cor de cada classe
-_PALE = ("#8cc3e3", "#f2b892", "#86c9b3")  # a mesma, mais clara: a média de y
+_STRONG = (style.BLUE, style.ORANGE, style.GREEN)  # a cor de cada classe
+_PALE = tuple(style.mix(color, style.WHITE, 0.55) for color in _STRONG)  # a mesma, mais clara: a média de y
 _WIDTH, _HEIGHT = 660, 442  # pixels da tela
 
 
 def explore_gumbel() -> "GumbelExplorer":
     """Um explorador das amostras y = softmax((log π + g) / τ), com g ~ Gumbel(0, 1), de uma categórica de 3 classes."""
     return GumbelExplorer()
+
+
+class GumbelNumbers(NamedTuple):
+    """samples [10000, 3]: as amostras y; a primeira é a das barras, as 400 primeiras são os pontos · winners [10000]: o
+    argmax de cada uma · probabilities, frequencies, mean [3]: π, a frequência de cada classe no argmax e a média de y ·
+    noise, scores [3]: g e log π + g, na primeira amostra."""
+
+    temperature: float
+    samples: np.ndarray
+    winners: np.ndarray
+    probabilities: np.ndarray
+    frequencies: np.ndarray
+    mean: np.ndarray
+    noise: np.ndarray
+    scores: np.ndarray
+
+
+def measure(temperature: float, logit_1: float, logit_2: float, logit_3: float, draw: int = 0) -> GumbelNumbers:
+    """As amostras e as suas médias. draw: qual dos sorteios do ruído g, contados de 0."""
+    q, noise = Categorical(torch.tensor([logit_1, logit_2, logit_3], dtype=torch.float64)), _noise(draw)
+    samples = q.relaxed(temperature, noise).numpy()
+    # O argmax não vem de y: com τ pequeno, dois componentes podem se arredondar no mesmo número.
+    scores = torch.log_softmax(q.logits, -1) + noise
+    winners = scores.argmax(1).numpy()
+    return GumbelNumbers(
+        temperature=temperature,
+        samples=samples,
+        winners=winners,
+        probabilities=q.mean.numpy(),
+        frequencies=np.bincount(winners, minlength=3) / _SAMPLES,
+        mean=samples.mean(0),
+        noise=noise[0].numpy(),
+        scores=scores[0].numpy(),
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def _noise(draw: int) -> Tensor:
+    """O ruído g [10000, 3]."""
+    silent = Categorical(torch.zeros(_SAMPLES, 3, dtype=torch.float64))
+    return silent.gumbel_noise(torch.Generator().manual_seed(_SEED + draw))
+
+
+def paint(numbers: GumbelNumbers) -> Image.Image:
+    return _canvas().image(_paint_simplex(numbers), *_paint_one_sample(numbers), _paint_averages(numbers))
+
+
+def describe(numbers: GumbelNumbers) -> str:
+    rows = {"π": numbers.probabilities, "frequência do argmax": numbers.frequencies, "média de y": numbers.mean}
+    vectors = (f"{name} = ({'; '.join(_decimals(values))})" for name, values in rows.items())
+    return f"τ = {number(numbers.temperature, 2)} · {' · '.join(vectors)}"
 
 
 class GumbelExplorer(Explorer):
@@ -41,117 +98,99 @@ class GumbelExplorer(Explorer):
     de y · summary: esses números por extenso.
     """
 
+    inputs = ("temperature", "logit_1", "logit_2", "logit_3")
+    measure, paint, describe = staticmethod(measure), staticmethod(paint), staticmethod(describe)
+
     def __init__(self):
-        self._canvas = Canvas(_frame(), [_BLACK, _GREY, _WHITE, *_STRONG, *_PALE])
-        width, height = self._canvas.size
-        self.picture = widgets.Image(format="png", layout=Layout(width=f"{width}px", height=f"{height}px"))
-        self.picture.add_class("vae-picture")
-        self.caption = text("")
-        self.controls = _controls()
-        self._generator = torch.Generator().manual_seed(_SEED)
-        super().__init__(row(self.picture, self._arrange()))
-        for name in ("temperature", "logit_1", "logit_2", "logit_3"):
-            self.controls[name].observe(lambda _: self._render(), "value")
-        self.controls["resample"].on_click(lambda _: self._resample())
-        self._resample()
+        c = self.controls = _controls()
+        self.picture = picture(_canvas().size[0], "vae-picture")
+        self.caption = text()
+        logits = [title("Os logits das três classes"), c["logit_1"], c["logit_2"], c["logit_3"]]
+        rest = [title("O ruído g"), c["resample"], title("Os números"), self.caption]
+        super().__init__(row(self.picture, column(300, title("A temperatura"), c["temperature"], *logits, *rest)))
+        c["resample"].on_click(lambda _: self._resample())
+        self._start()
 
     def __repr__(self) -> str:
         return f"GumbelExplorer(3 classes, {_SAMPLES} amostras)"
 
+    @property
+    def summary(self) -> str:
+        return describe(self.numbers)
+
     def _resample(self) -> None:
-        silent = Categorical(torch.zeros(_SAMPLES, 3, dtype=torch.float64))
-        self._noise = silent.gumbel_noise(self._generator)
+        self._draw += 1
         self._render()
 
-    def _render(self) -> None:
-        c = self.controls
-        temperature = c["temperature"].value
-        q = Categorical(torch.tensor([c[f"logit_{k}"].value for k in (1, 2, 3)], dtype=torch.float64))
-        self._log_probabilities = torch.log_softmax(q.logits, -1).numpy()
-        self.probabilities = q.mean.numpy()
-        self.samples = q.relaxed(temperature, self._noise).numpy()
-        self.mean = self.samples.mean(0)
-        # O argmax não vem de y: com τ pequeno, dois componentes podem se arredondar no mesmo número.
-        self._winners = (self._log_probabilities + self._noise.numpy()).argmax(1)
-        self.frequencies = np.bincount(self._winners, minlength=3) / _SAMPLES
-        self.summary = (
-            f"τ = {number(temperature, 2)} · π = ({'; '.join(_decimals(self.probabilities))}) · "
-            f"frequência do argmax = ({'; '.join(_decimals(self.frequencies))}) · "
-            f"média de y = ({'; '.join(_decimals(self.mean))})"
-        )
-        self.caption.value = self._table()
-        panels = self._paint_simplex(), *self._paint_one_sample(), self._paint_averages()
-        self.picture.value = self._canvas.png(*panels)
+    def values(self) -> dict:
+        return {**super().values(), "draw": self._draw}
 
-    def _table(self) -> str:
-        """Os mesmos números de `summary`, uma linha por grandeza e uma coluna por classe."""
-        rows = {"classe": "123", "π": _decimals(self.probabilities)}
-        rows |= {"argmax": _decimals(self.frequencies), "média de y": _decimals(self.mean)}
-        lines = ("".join(f"<td>{cell}</td>" for cell in (name, *cells)) for name, cells in rows.items())
-        return f"<table style='width: 100%'>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+    def _show(self) -> None:
+        super()._show()
+        self.caption.value = _table(self.numbers)
 
-    def _paint_simplex(self) -> Panel:
-        panel = self._canvas.panel(0)
-        points = self.samples[:_SHOWN] @ _VERTICES
-        for k, color in enumerate(_STRONG):
-            panel.dots(*points[self._winners[:_SHOWN] == k].T, color, radius=2)
-        panel.dots(*points[:1].T, _BLACK, radius=7)
-        panel.dots(*points[:1].T, _STRONG[self._winners[0]], radius=5)
-        x, y = self.probabilities @ _VERTICES
-        side = 0.026
-        panel.bar(x - side, x + side, y - side, y + side, _BLACK)
-        mean = (self.mean @ _VERTICES)[:, None]
-        panel.dots(*mean, _BLACK, radius=6)
-        panel.dots(*mean, _WHITE, radius=4.5)
-        return panel
 
-    def _paint_one_sample(self) -> tuple[Panel, Panel, Panel]:
-        """Os passos de uma amostra: log π + g, em que a barra é g; y; e o one-hot do maior."""
-        noise, y = self._noise[0].numpy(), self.samples[0]
-        values = self._log_probabilities + noise
-        low, high = min(-3, self._log_probabilities.min(), values.min()), max(3, values.max())
-        scores = self._canvas.panel(2, ylim=(low - 0.5, high + 0.25 * (high - low)))
-        relaxed, hard = self._canvas.panel(3), self._canvas.panel(4)
-        scores.curve(np.array([-0.6, 2.6]), np.zeros(2), _GREY, width=1, dashes=(2, 3))
-        for k, (log_probability, score) in enumerate(zip(self._log_probabilities, values, strict=True)):
-            scores.bar(k - 0.25, k + 0.25, *sorted((log_probability, score)), _STRONG[k])
-            scores.curve(np.array([k - 0.4, k + 0.4]), np.full(2, log_probability), _BLACK, width=2)
-            top = max(log_probability, score) + 0.04 * (high - low)
-            scores.text(k, top, number(score, 1), _BLACK, anchor="ms", size=10)
-            for panel, height, decimals in ((relaxed, float(y[k]), 2), (hard, float(k == self._winners[0]), 0)):
-                panel.bar(k - 0.36, k + 0.36, 0, height, _STRONG[k])
-                panel.text(k, height + 0.04, number(height, decimals), _BLACK, anchor="ms", size=10)
-        return scores, relaxed, hard
+def _table(numbers: GumbelNumbers) -> str:
+    """Os mesmos números de `summary`, uma linha por grandeza e uma coluna por classe."""
+    rows = {"classe": "123", "π": _decimals(numbers.probabilities)}
+    rows |= {"argmax": _decimals(numbers.frequencies), "média de y": _decimals(numbers.mean)}
+    lines = ("".join(f"<td>{cell}</td>" for cell in (name, *cells)) for name, cells in rows.items())
+    return f"<table style='width: 100%'>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
-    def _paint_averages(self) -> Panel:
-        """Por classe, a frequência do argmax e a média de y; um traço em π atravessa as duas barras."""
-        panel = self._canvas.panel(5)
-        for k in range(3):
-            heights = (self.frequencies[k], _STRONG[k]), (self.mean[k], _PALE[k])
-            for center, (height, color) in zip((k - 0.21, k + 0.21), heights, strict=True):
-                panel.bar(center - 0.19, center + 0.19, 0, height, color)
-                top = max(height, self.probabilities[k]) if abs(height - self.probabilities[k]) < 0.1 else height
-                panel.text(center, top + 0.03, number(height, 2), _BLACK, anchor="ms", size=11)
-            panel.curve(np.array([k - 0.46, k + 0.46]), np.full(2, self.probabilities[k]), _BLACK, width=2)
-        return panel
 
-    def _arrange(self) -> widgets.VBox:
-        c = self.controls
-        logits = [text("<b>Os logits das três classes</b>"), c["logit_1"], c["logit_2"], c["logit_3"]]
-        temperature = [text("<b>A temperatura</b>"), c["temperature"]]
-        noise = [text("<b>O ruído g</b>"), c["resample"]]
-        return widgets.VBox(
-            [*temperature, *logits, *noise, text("<b>Os números</b>"), self.caption],
-            layout=Layout(width="300px", grid_gap="4px"),
-        )
+def _paint_simplex(numbers: GumbelNumbers) -> Panel:
+    panel = _canvas().panel(0)
+    points, winners = numbers.samples[:_SHOWN] @ _VERTICES, numbers.winners[:_SHOWN]
+    for k, color in enumerate(_STRONG):
+        panel.dots(*points[winners == k].T, color, radius=2)
+    panel.dots(*points[:1].T, style.BLACK, radius=7)
+    panel.dots(*points[:1].T, _STRONG[winners[0]], radius=5)
+    x, y = numbers.probabilities @ _VERTICES
+    side = 0.026
+    panel.bar(x - side, x + side, y - side, y + side, style.BLACK)
+    mean = (numbers.mean @ _VERTICES)[:, None]
+    panel.dots(*mean, style.BLACK, radius=6)
+    panel.dots(*mean, style.WHITE, radius=4.5)
+    return panel
+
+
+def _paint_one_sample(numbers: GumbelNumbers) -> tuple[Panel, Panel, Panel]:
+    """Os passos de uma amostra: log π + g, em que a barra é g; y; e o one-hot do maior."""
+    y, winner, log_probabilities = numbers.samples[0], numbers.winners[0], numbers.scores - numbers.noise
+    low, high = min(-3, log_probabilities.min(), numbers.scores.min()), max(3, numbers.scores.max())
+    scores = _canvas().panel(2, ylim=(low - 0.5, high + 0.25 * (high - low)))
+    relaxed, hard = _canvas().panel(3), _canvas().panel(4)
+    scores.curve(np.array([-0.6, 2.6]), np.zeros(2), style.GREY, width=1, dashes=(2, 3))
+    for k, (log_probability, score) in enumerate(zip(log_probabilities, numbers.scores, strict=True)):
+        scores.bar(k - 0.25, k + 0.25, *sorted((log_probability, score)), _STRONG[k])
+        scores.curve(np.array([k - 0.4, k + 0.4]), np.full(2, log_probability), style.BLACK, width=2)
+        top = max(log_probability, score) + 0.04 * (high - low)
+        scores.text(k, top, number(score, 1), style.BLACK, anchor="ms", size=10)
+        for panel, height, decimals in ((relaxed, float(y[k]), 2), (hard, float(k == winner), 0)):
+            panel.bar(k - 0.36, k + 0.36, 0, height, _STRONG[k])
+            panel.text(k, height + 0.04, number(height, decimals), style.BLACK, anchor="ms", size=10)
+    return scores, relaxed, hard
+
+
+def _paint_averages(numbers: GumbelNumbers) -> Panel:
+    """Por classe, a frequência do argmax e a média de y; um traço em π atravessa as duas barras."""
+    panel = _canvas().panel(5)
+    for k, probability in enumerate(numbers.probabilities):
+        heights = (numbers.frequencies[k], _STRONG[k]), (numbers.mean[k], _PALE[k])
+        for center, (height, color) in zip((k - 0.21, k + 0.21), heights, strict=True):
+            panel.bar(center - 0.19, center + 0.19, 0, height, color)
+            top = max(height, probability) if abs(height - probability) < 0.1 else height
+            panel.text(center, top + 0.03, number(height, 2), style.BLACK, anchor="ms", size=11)
+        panel.curve(np.array([k - 0.46, k + 0.46]), np.full(2, probability), style.BLACK, width=2)
+    return panel
 
 
 def _decimals(values: np.ndarray) -> list[str]:
-    return [number(float(value), 3) for value in values]
+    return [number(value, 3) for value in values]
 
 
 def _controls() -> dict[str, widgets.Widget]:
-    slider = {"style": {"description_width": "54px"}, "layout": {"width": "296px"}}
+    slider = {"style": {"description_width": "54px"}, "layout": {"width": "auto"}}
     logits = {
         f"logit_{k}": ExactSlider(
             value=value,
@@ -175,9 +214,14 @@ def _controls() -> dict[str, widgets.Widget]:
         **slider,
     )
     resample = widgets.Button(
-        description="Sortear outro ruído", tooltip="Novas amostras, com os mesmos π e τ", layout={"width": "296px"}
+        description="Sortear outro ruído", tooltip="Novas amostras, com os mesmos π e τ", layout={"width": "auto"}
     )
     return {"temperature": temperature, **logits, "resample": resample}
+
+
+@functools.cache
+def _canvas() -> Canvas:
+    return Canvas(_frame(), [style.BLACK, style.GREY, style.WHITE, *_STRONG, *_PALE])
 
 
 def _frame() -> Figure:
@@ -196,11 +240,11 @@ def _frame() -> Figure:
     simplex = axes(4, 30, 330, 310)
     simplex.set(xlim=(-0.14, 1.14), ylim=(-0.185, 1.017))
     simplex.axis("off")
-    simplex.fill(*_VERTICES.T, facecolor="#f6f6f6", edgecolor=_GREY, linewidth=1)
+    simplex.fill(*_VERTICES.T, facecolor=style.mix(style.MIST, style.WHITE, 0.6), edgecolor=style.GREY, linewidth=1)
     center = _VERTICES.mean(0)
     for k in range(3):
         middle = np.delete(_VERTICES, k, 0).mean(0)
-        simplex.plot(*np.stack([center, middle], 1), color="#b0b0b0", linewidth=0.8, linestyle=(0, (4, 3)))
+        simplex.plot(*np.stack([center, middle], 1), color=style.SILVER, linewidth=0.8, linestyle=(0, (4, 3)))
     places = ((0.0, -0.06, "center", "top"), (1.0, -0.06, "center", "top"), (0.5, 0.9, "center", "bottom"))
     for k, (x, y, ha, va) in enumerate(places):
         simplex.text(x, y, f"classe {k + 1}", ha=ha, va=va, color=_STRONG[k], fontsize=11, weight="bold")
@@ -209,10 +253,14 @@ def _frame() -> Figure:
     legend = axes(4, 344, 330, 94)
     legend.set(xlim=(0, 330), ylim=(94, 0))
     legend.axis("off")
-    legend.plot([22, 30, 38], [14] * 3, "o", markersize=2.9, color=_GREY)
-    legend.plot([30], [36], "s", markersize=9, color=_BLACK)
-    legend.plot([30], [58], "o", markersize=8, markerfacecolor=_WHITE, markeredgecolor=_BLACK, markeredgewidth=1.2)
-    legend.plot([30], [80], "o", markersize=9, markerfacecolor=_STRONG[0], markeredgecolor=_BLACK, markeredgewidth=1.6)
+    legend.plot([22, 30, 38], [14] * 3, "o", markersize=2.9, color=style.GREY)
+    legend.plot([30], [36], "s", markersize=9, color=style.BLACK)
+    legend.plot(
+        [30], [58], "o", markersize=8, markerfacecolor=style.WHITE, markeredgecolor=style.BLACK, markeredgewidth=1.2
+    )
+    legend.plot(
+        [30], [80], "o", markersize=9, markerfacecolor=_STRONG[0], markeredgecolor=style.BLACK, markeredgewidth=1.6
+    )
     meanings = (
         "amostras, na cor da classe do argmax",
         "π",
@@ -224,8 +272,8 @@ def _frame() -> Figure:
 
     label(352, 18, "Uma amostra, passo a passo", weight="bold")
     scores, relaxed, hard = axes(356, 46, 112, 114), axes(482, 46, 80, 114), axes(576, 46, 76, 114)
-    for ax, title in ((scores, "log π + g"), (relaxed, "y"), (hard, "one-hot")):
-        ax.set_title(title, fontsize=9.5, pad=4)
+    for ax, name in ((scores, "log π + g"), (relaxed, "y"), (hard, "one-hot")):
+        ax.set_title(name, fontsize=9.5, pad=4)
         ax.set_xlim(-0.6, 2.6)
         ax.set_xticks(range(3), "123")
         ax.tick_params(length=0, labelsize=9)
@@ -234,7 +282,7 @@ def _frame() -> Figure:
     for ax in (relaxed, hard):
         ax.set(ylim=(0, 1.18), yticks=[])
 
-    label(356, 187, "barra: g, a partir de log π (traço); pontilhado: 0", fontsize=8.5, color=_GREY)
+    label(356, 187, "barra: g, a partir de log π (traço); pontilhado: 0", fontsize=8.5, color=style.GREY)
 
     label(352, 214, "Frequência do argmax e média de y", weight="bold")
     averages = axes(352, 240, 300, 154)
@@ -242,12 +290,12 @@ def _frame() -> Figure:
     averages.set_xticks([k + side for k in range(3) for side in (-0.21, 0.21)], ["argmax", "y"] * 3)
     averages.tick_params(length=0, labelsize=8.5)
     averages.spines[["top", "right", "left"]].set_visible(False)
-    averages.axhline(1 / 3, color="#9a9a9a", linewidth=0.9, linestyle=(0, (2, 3)))
+    averages.axhline(1 / 3, color=style.SILVER, linewidth=0.9, linestyle=(0, (2, 3)))
     key = axes(352, 220, 300, 18)
     key.set(xlim=(0, 300), ylim=(18, 0))
     key.axis("off")
-    key.plot([2, 24], [9, 9], color=_BLACK, linewidth=2)
-    key.plot([70, 92], [9, 9], color="#9a9a9a", linewidth=0.9, linestyle=(0, (2, 3)))
+    key.plot([2, 24], [9, 9], color=style.BLACK, linewidth=2)
+    key.plot([70, 92], [9, 9], color=style.SILVER, linewidth=0.9, linestyle=(0, (2, 3)))
     key.text(30, 9, "π", fontsize=9.5, va="center")
     key.text(98, 9, "1/3, a uniforme", fontsize=9.5, va="center")
     for k in range(3):

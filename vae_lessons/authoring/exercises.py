@@ -14,8 +14,11 @@ from nbformat import NotebookNode
 
 
 class Exercise(NamedTuple):
-    """id: o que se passa a check · index: posição da célula na lição · blank: o código antes do check, em branco ·
-    solution: o código que o substitui."""
+    """Um exercício numa lição.
+
+    id: o que se passa a check, "03.1" · index: posição da célula do exercício em notebook.cells; a da solução é a
+    seguinte · blank: o código antes do check, em branco · solution: o código que o substitui.
+    """
 
     id: str
     index: int
@@ -24,6 +27,7 @@ class Exercise(NamedTuple):
 
 
 def tags(cell: NotebookNode) -> set[str]:
+    """As etiquetas da célula."""
     return set(cell.metadata.get("tags", []))
 
 
@@ -44,7 +48,7 @@ def exercises(notebook: NotebookNode) -> list[Exercise]:
 
 
 def solved(notebook: NotebookNode) -> NotebookNode:
-    """Uma cópia da lição com cada solução no lugar do branco."""
+    """Uma cópia da lição com cada solução no lugar do branco. Levanta ValueError como `exercises`."""
     notebook = copy.deepcopy(notebook)
     for exercise in exercises(notebook):
         cell = notebook.cells[exercise.index]

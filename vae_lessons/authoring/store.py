@@ -1,49 +1,39 @@
 """Executa as lições de cima a baixo e as guarda com as saídas.
 
-    python tests/store_lessons.py                         # todas
-    python tests/store_lessons.py notebooks/03_vae.ipynb  # só esta
+    python -m vae_lessons.authoring.store                         # todas
+    python -m vae_lessons.authoring.store notebooks/03_vae.ipynb  # só esta
 
 A lição guardada não leva nada da máquina que a executou: nem horários, nem versões, nem identificadores sorteados.
 Se uma célula falhar, a lição fica como estava no disco.
 """
 
+import argparse
 import copy
+import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
-from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
-NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+from vae_lessons.authoring.running import execute
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {"name": "python", "pygments_lexer": "ipython3"},
 }
+_PERSONAL = ("OMP_NUM_", "OMP_DYNAMIC", "MKL_", "OPENBLAS_", "PYTHONIOENCODING", "MPLBACKEND")
 _VOLATILE_CELL_METADATA = ("execution", "ExecuteTime", "collapsed", "scrolled")
 
 
-def execute(notebook: NotebookNode, *, on_cell: Callable[[int], None] = lambda index: None) -> NotebookNode:
-    """Uma cópia da lição executada de cima a baixo, como o JupyterLab faria, a partir da pasta das lições.
+def environment() -> dict[str, str]:
+    """As variáveis de ambiente do kernel que guarda: as deste processo, sem o que nelas mudaria contas ou saídas.
 
-    on_cell: chamada com o índice de cada célula de código antes de ela ser executada.
-    Levanta nbclient.exceptions.CellExecutionError na primeira célula que falhar.
+    Com outro número de linhas de execução, as somas são feitas noutra ordem, e os últimos algarismos mudam.
     """
-    executed = copy.deepcopy(notebook)
-    NotebookClient(
-        executed,
-        kernel_name="python3",
-        timeout=None,
-        resources={"metadata": {"path": str(NOTEBOOKS)}},
-        record_timing=False,
-        store_widget_state=False,
-        on_cell_execute=lambda cell, cell_index: on_cell(cell_index),
-    ).execute()
-    return executed
+    return {name: value for name, value in os.environ.items() if not name.startswith(_PERSONAL)}
 
 
 def tidy(notebook: NotebookNode) -> NotebookNode:
@@ -57,6 +47,7 @@ def tidy(notebook: NotebookNode) -> NotebookNode:
             cell.outputs = _join_streams(cell.outputs)
             for output in cell.outputs:
                 output.get("data", {}).pop(_WIDGET, None)  # num kernel novo seria «model not found»; fica a figura
+            cell.outputs = [output for output in cell.outputs if output.get("data") != {}]
     return notebook
 
 
@@ -87,21 +78,32 @@ def _join_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
 
 
 def store(path: Path) -> None:
-    """Executa a lição e a guarda no mesmo arquivo, mostrando em que célula está."""
+    """Executa a lição e a guarda no mesmo arquivo, mostrando em que célula está.
+
+    Levanta CellExecutionError, sem tocar no arquivo, se uma célula falhar.
+    """
     notebook = nbformat.read(path, as_version=4)
     code_cells = [index for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
 
     def show_progress(index: int) -> None:
         print(f"\r{path.name}: célula {code_cells.index(index) + 1} de {len(code_cells)}", end="", flush=True)
 
-    executed = tidy(execute(notebook, on_cell=show_progress))
+    executed = tidy(execute(notebook, path.parent, on_cell=show_progress, environment=environment()))
     nbformat.validate(executed)
     path.write_text(nbformat.writes(executed) + "\n", encoding="utf-8")
     print(": guardada")
 
 
-def main(arguments: list[str]) -> int:
-    paths = [Path(argument) for argument in arguments] or sorted(NOTEBOOKS.glob("*.ipynb"))
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m vae_lessons.authoring.store", description=__doc__.splitlines()[0])
+    parser.add_argument("lessons", nargs="*", type=Path, help="as lições; sem nenhuma, todas as da pasta notebooks/")
+    paths = parser.parse_args(arguments).lessons or sorted(Path("notebooks").glob("*.ipynb"))
+    missing = [str(path) for path in paths if not path.is_file()]
+    if missing or not paths:
+        parser.error(
+            f"não encontrei {', '.join(missing) or 'lição alguma em notebooks/'}. Rode na raiz do repositório ou diga "
+            "o caminho de cada lição."
+        )
     for path in paths:
         try:
             store(path)
@@ -112,4 +114,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""O mapa dos códigos: desenhado uma vez, em cores de paleta, com um marcador pintado por cima a cada z."""
+
+import io
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor
+
+from vae_lessons.plotting import latent_scatter, png
+from vae_lessons.style import BLUE, CLASS_COLORS, latent_name
+
+SIDE = 400  # pixels da tela
+_DPI = 150  # mais pontos que os 400 px, para telas densas
+INSIDE, OUTSIDE = 254, 255  # índices da paleta reservados ao marcador: miolo preto, contorno branco
+_CLEAR = -1
+
+
+class LatentMap:
+    """As médias `means` [N, Z] nas dimensões `dims` (uma ou duas), uma cor por classe se houver `labels` [N].
+
+    prior_circles: a prior é N(0, I), e se desenham os seus desvios padrão.
+    """
+
+    def __init__(self, means: Tensor, labels: Tensor | None, dims: list[int], *, prior_circles: bool):
+        self.dims = dims
+        reach = 1.05 * max(3.0, means[:, dims].abs().max().item())
+        if len(dims) == 2:
+            fig = latent_scatter(means, labels, dims=tuple(dims), prior_circles=prior_circles)
+            fig.axes[0].set(xlim=(-reach, reach), ylim=(-reach, reach))
+        else:
+            fig = _line(means[:, dims[0]], labels, reach)
+        fig.set_size_inches(SIDE / 100, SIDE / 100)
+        background = Image.open(io.BytesIO(png(fig, dpi=_DPI))).convert("RGB")
+        background = background.quantize(INSIDE, dither=Image.Dither.NONE)
+        self._background = np.asarray(background)
+        colors = background.getpalette()
+        self._palette = colors + [0] * (3 * OUTSIDE - len(colors)) + [255, 255, 255]
+        ax = fig.axes[0]
+        self._frame, self._limits = ax.get_position(), (ax.get_xlim(), ax.get_ylim())
+        height = round(self._frame.height * len(self._background))
+        self._marker = _target() if len(dims) == 2 else _vertical_line(height)
+
+    def image(self, z: list[float]) -> Image.Image:
+        """O mapa com o marcador em z [Z], ou na borda mais próxima quando z cai fora dele."""
+        pixels = self._background.copy()
+        _paint(pixels, self._marker, *self._pixel(z))
+        height, width = pixels.shape
+        picture = Image.frombytes("P", (width, height), pixels.tobytes())
+        picture.putpalette(self._palette)
+        return picture
+
+    def _pixel(self, z: list[float]) -> tuple[int, int]:
+        """(linha, coluna) do marcador; com um só latente, a linha é a do meio."""
+        fractions = [
+            min(max((z[dim] - low) / (high - low), 0.0), 1.0)
+            for dim, (low, high) in zip(self.dims, self._limits, strict=False)
+        ]
+        across, up = fractions if len(fractions) == 2 else (fractions[0], 0.5)
+        height, width = self._background.shape
+        row = (1 - self._frame.y0 - up * self._frame.height) * height
+        return round(row), round((self._frame.x0 + across * self._frame.width) * width)
+
+
+def _line(means: Tensor, labels: Tensor | None, reach: float) -> Figure:
+    """Com um só latente: uma fileira por classe, um traço por imagem."""
+    fig = Figure(layout="constrained")
+    ax = fig.subplots()
+    colors = BLUE if labels is None else [CLASS_COLORS[label % len(CLASS_COLORS)] for label in labels.tolist()]
+    ax.scatter(
+        means, means.new_zeros(len(means)) if labels is None else labels, marker="|", s=140, color=colors, alpha=0.75
+    )
+    ax.set(xlim=(-reach, reach), xlabel=latent_name(0), yticks=[] if labels is None else labels.unique().tolist())
+    ax.set_ylabel("" if labels is None else "classe")
+    ax.spines[["top", "right"]].set_visible(False)
+    return fig
+
+
+def _target() -> np.ndarray:
+    """Marcador redondo, preto com contorno branco: vê-se sobre qualquer cor e em cinza."""
+    rows, columns = np.mgrid[-14:15, -14:15]
+    radius = np.hypot(rows, columns)
+    marker = np.full(radius.shape, _CLEAR)
+    marker[(radius <= 5.5) | ((radius > 7) & (radius <= 14))] = OUTSIDE
+    marker[(radius <= 3.5) | ((radius > 8.5) & (radius <= 12))] = INSIDE
+    return marker
+
+
+def _vertical_line(height: int) -> np.ndarray:
+    marker = np.full((height, 7), OUTSIDE)
+    marker[:, 2:5] = INSIDE
+    return marker
+
+
+def _paint(pixels: np.ndarray, marker: np.ndarray, row: int, column: int) -> None:
+    """Pinta `marker`, centrado em (row, column), sobre `pixels`, no lugar; o que passa da borda é cortado."""
+    rows, columns = np.nonzero(marker != _CLEAR)
+    values = marker[rows, columns]
+    rows, columns = rows + row - marker.shape[0] // 2, columns + column - marker.shape[1] // 2
+    height, width = pixels.shape
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    pixels[rows[inside], columns[inside]] = values[inside]
