@@ -284,6 +284,19 @@ def test_a_certain_bernoulli_gives_zero_to_what_happens_and_minus_infinity_to_wh
     assert torch.autograd.grad(certain.sum(), logits)[0].tolist() == [0.0, 0.0]
 
 
+@pytest.mark.parametrize("shape", [(3, 1, 4), (2, 4), (4,), ()], ids=str)
+def test_the_gradient_of_a_bernoulli_is_that_of_the_formula_in_every_order_and_under_vmap(shape):
+    """Com logits e valores que se estendem um ao outro, e com a segunda derivada."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(shape, generator=generator, dtype=torch.float64, requires_grad=True)
+    value = torch.rand(2, 4, generator=generator, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda a, v: Bernoulli(a).log_prob(v), (logits, value))
+    assert torch.autograd.gradgradcheck(lambda a, v: Bernoulli(a).log_prob(v), (logits, value))
+    many = torch.stack([logits, 2 * logits])
+    expected = torch.stack([Bernoulli(each).log_prob(value) for each in many])
+    torch.testing.assert_close(torch.func.vmap(lambda a: Bernoulli(a).log_prob(value))(many), expected)
+
+
 def test_finite_logits_keep_every_digit_of_the_formula():
     logits = torch.linspace(-1e4, 1e4, 1001)
     for value in (0.0, 0.3, 1.0):
