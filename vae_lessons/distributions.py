@@ -77,7 +77,8 @@ class _BernoulliLogProb(torch.autograd.Function):
     def forward(logits: Tensor, value: Tensor) -> Tensor:
         largest = torch.finfo(logits.dtype).max
         finite = logits.clamp(-largest, largest)
-        return F.threshold(value * finite - F.softplus(finite), -largest / 8, -math.inf)
+        log_prob = (value * finite).sub_(F.softplus(finite))
+        return F.threshold_(log_prob, -largest / 8, -math.inf)
 
     @staticmethod
     def setup_context(ctx, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
@@ -86,7 +87,7 @@ class _BernoulliLogProb(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor | None]:
         logits, value = ctx.saved_tensors
-        by_logits = value * gradient + torch.ops.aten.softplus_backward(-gradient, logits, 1, 20)
+        by_logits = value * gradient - torch.ops.aten.softplus_backward(gradient, logits, 1, 20)
         by_value = (gradient * logits).sum_to_size(value.shape) if ctx.needs_input_grad[1] else None
         return by_logits.sum_to_size(logits.shape), by_value
 
