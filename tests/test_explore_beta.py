@@ -458,12 +458,8 @@ def widgets_inside(widget):
         yield from widgets_inside(child)
 
 
-def test_every_control_is_on_the_screen_and_says_what_it_does(explorer):
+def test_it_says_what_was_measured_and_what_is_shown(explorer):
     shown = list(widgets_inside(explorer))
-    for name, control in explorer.controls.items():
-        assert shown.count(control) == 1, name
-        assert control.tooltip, name
-    assert explorer.picture in shown
     assert explorer.caption in shown
     words = " ".join(widget.value for widget in shown if isinstance(widget, ipywidgets.HTML))
     assert "355 imagens de 'digits'" in words

@@ -51,6 +51,15 @@ def another(control):
     return control.value + control.step
 
 
+def test_every_control_is_on_the_screen_and_says_what_it_does(make):
+    explorer = make()
+    shown = list(inside(explorer))
+    for name, control in explorer.controls.items():
+        assert shown.count(control) == 1, name
+        assert control.tooltip or all(control.tooltips), name
+    assert explorer.picture in shown
+
+
 # Os números e a figura
 
 

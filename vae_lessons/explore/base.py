@@ -3,7 +3,7 @@
 import base64
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import ipywidgets as widgets
@@ -78,6 +78,9 @@ class Explorer(widgets.VBox):
     controls: dict[str, widgets.Widget]
     picture: widgets.Image
     numbers: NamedTuple
+    measure: Callable[..., NamedTuple]
+    paint: Callable[[NamedTuple], Image.Image]
+    describe: Callable[[NamedTuple], str]
 
     def __init__(self, *children: widgets.Widget):
         super().__init__([widgets.HTML(_STYLE_SHEET), *children])
@@ -85,15 +88,6 @@ class Explorer(widgets.VBox):
         self._moving = False
         self._draw = 0
         replace_earlier(self)
-
-    def measure(self, **values) -> NamedTuple:
-        raise NotImplementedError
-
-    def paint(self, numbers: NamedTuple) -> Image.Image:
-        raise NotImplementedError
-
-    def describe(self, numbers: NamedTuple) -> str:
-        raise NotImplementedError
 
     def values(self) -> dict:
         """Os argumentos de `measure`, como os controles estão."""
