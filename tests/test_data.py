@@ -97,6 +97,9 @@ def test_a_device_that_is_not_there_is_refused_with_the_message_of_training(devi
     with pytest.raises(ValueError, match=f"'{device}' não está disponível nesta máquina") as loading:
         load("digits", device=device)
     assert str(loading.value) == str(training.value)
+    with pytest.raises(ValueError, match="dispositivo") as moving:
+        load("digits").to(device)
+    assert str(moving.value) == str(training.value)
 
 
 def test_repr_says_what_the_dataset_is(test):

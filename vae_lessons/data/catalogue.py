@@ -7,7 +7,6 @@ import torch
 
 from vae_lessons.data import idx_files, packaged, sprites
 from vae_lessons.data.dataset import Dataset
-from vae_lessons.devices import choose_device
 
 _SPLITS = ("train", "test")
 
@@ -42,7 +41,7 @@ def load(
     if split not in _SPLITS:
         raise ValueError(f"Partição desconhecida: {split!r}. As que existem são: {_names(_SPLITS)}.")
     data = _LOADERS[name](split, root)
-    return data if device is None else data.to(choose_device(device))
+    return data if device is None else data.to(device)
 
 
 def _load_digits(split: str, root) -> Dataset:

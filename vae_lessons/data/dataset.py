@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from vae_lessons.data.binarization import binarize, require_mode
+from vae_lessons.devices import choose_device
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +52,11 @@ class Dataset:
         return f"Dataset({self.name!r}, {what})"
 
     def to(self, device: torch.device | str) -> "Dataset":
-        """O mesmo conjunto com os tensores em `device`."""
+        """O mesmo conjunto com os tensores em `device`, um dos de TrainConfig, "auto" inclusive.
+
+        Levanta ValueError se o dispositivo não existir nesta máquina.
+        """
+        device = choose_device(device)
         y = None if self.y is None else self.y.to(device)
         factors = None if self.factors is None else self.factors.to(device)
         return replace(self, x=self.x.to(device), y=y, factors=factors)
