@@ -33,7 +33,8 @@ _STYLE_SHEET = """<style>
 .vae-explorer .vae-pixels {image-rendering: pixelated; border: 1px solid #888;}
 .vae-explorer .vae-text, .vae-explorer .vae-text .widget-html-content {line-height: 1.35; white-space: normal;}
 .vae-explorer .vae-cleared {opacity: 0.45;}
-.vae-explorer .jupyter-button {white-space: normal; height: auto; min-height: var(--jp-widgets-inline-height);}
+.vae-explorer .jupyter-button {white-space: normal; height: auto; min-height: var(--jp-widgets-inline-height);
+  line-height: 1.4; padding: 4px 10px;}
 </style>"""
 
 # A figura parada é uma saída à parte, que o caderno guarda. Enquanto o explorador vive na saída seguinte, ela se
