@@ -1,4 +1,4 @@
-"""As lições e o explorador num JupyterLab de verdade, com Chromium (ver lab.py)."""
+"""As lições e o explorador num JupyterLab de verdade, com Chromium (ver vae_lessons/authoring/lab.py)."""
 
 import contextlib
 import functools
@@ -10,8 +10,9 @@ import pytest
 
 pytest.importorskip("playwright", reason='falta o playwright: instale o pacote com pip install -e ".[browser]"')
 
-import lab
 from playwright.sync_api import expect
+
+from vae_lessons.authoring import lab
 
 pytestmark = pytest.mark.skipif(
     lab.CHROMIUM is None, reason="falta um navegador no PATH: chromium, chromium-browser ou google-chrome"

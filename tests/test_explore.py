@@ -441,15 +441,6 @@ def boxes(widget) -> list[ipywidgets.Box]:
 # O que ele promete a quem o usa
 
 
-def test_every_control_is_on_the_screen_and_says_what_it_does(explorer):
-    shown = [child for box in boxes(explorer) for child in box.children]
-    for name, control in explorer.controls.items():
-        assert shown.count(control) == 1, name
-        assert control.tooltip or all(control.tooltips), name
-    assert explorer.picture in shown
-    assert explorer.map in shown
-
-
 def test_thumbnails_follow_the_chosen_images(explorer):
     originals = [TEST.x[i].reshape(8, 8).numpy() for i in (11, 22, 33)]
     for name, index in (("index", 11), ("from_index", 22), ("to_index", 33)):
