@@ -354,7 +354,7 @@ def _require_compatible(model: VAE, data: Dataset) -> None:
             'Use, por exemplo, load("digits", "test"), ou data.from_images, se as imagens são suas.'
         )
     greys_of(data)
-    z = _tensor_of(model).new_zeros(1, model.latent_dim)
+    z = _tensor_of(model).new_zeros(1, *model.latent_shape)
     with evaluating(model):
         decoded = model.decode(z).mean
     if decoded.shape[-1] != data.x.shape[1]:
