@@ -1,6 +1,7 @@
 """As ferramentas de quem escreve lições, em lições de brinquedo."""
 
 import os
+import subprocess
 import sys
 
 import nbformat
@@ -185,6 +186,15 @@ def test_lesson_is_stored_with_its_outputs_and_nothing_of_this_session(tmp_path,
     assert nbformat.read(path, 4).cells[0].outputs[0].text == "None\n"
     assert path.read_text(encoding="utf-8").endswith("}\n")
     assert capsys.readouterr().out.endswith("célula 1 de 1: guardada\n")
+
+
+def test_lesson_is_stored_where_the_output_is_not_utf8(tmp_path):
+    path = tmp_path / "lesson.ipynb"
+    nbformat.write(toy(new_code_cell("print('ação ✅')")), path)
+    command = [sys.executable, "-m", "vae_lessons.authoring.store", str(path)]
+    settings = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    assert b"guardada" in subprocess.run(command, env=settings, capture_output=True, check=True).stdout
+    assert nbformat.read(path, 4).cells[0].outputs[0].text == "ação ✅\n"
 
 
 def test_store_says_which_lesson_it_did_not_find(tmp_path, monkeypatch, capsys):

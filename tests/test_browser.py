@@ -1,4 +1,4 @@
-"""As lições e o explorador num JupyterLab de verdade, com Chromium (ver lab.py)."""
+"""As lições e o explorador num JupyterLab de verdade, com Chromium (ver vae_lessons/authoring/lab.py)."""
 
 import contextlib
 import functools
@@ -10,8 +10,9 @@ import pytest
 
 pytest.importorskip("playwright", reason='falta o playwright: instale o pacote com pip install -e ".[browser]"')
 
-import lab
 from playwright.sync_api import expect
+
+from vae_lessons.authoring import lab
 
 pytestmark = pytest.mark.skipif(
     lab.CHROMIUM is None, reason="falta um navegador no PATH: chromium, chromium-browser ou google-chrome"
@@ -359,22 +360,26 @@ def test_the_explorer_fits_the_page_and_keeps_square_pixels(explorer):
 
 
 @pytest.mark.parametrize("lesson", LESSONS or NO_LESSON, ids=lambda path: path.stem if path else "nenhuma")
-def test_lesson_opens_as_stored_and_runs_in_the_browser(lesson, browser, server):
+def test_lesson_opens_as_stored(lesson, browser, server):
     shutil.copy(lesson, server.root)
     with quiet_page(browser) as page:
         lab.open_notebook(page, server, lesson.name)
         page.wait_for_timeout(2000)  # o MathJax compõe as fórmulas depois de o caderno estar pronto
         require_clean(page)
 
+
+def test_a_lesson_runs_in_the_browser(browser, server):
+    """A primeira: as outras o nbval executa, e os exploradores delas vivem nos cadernos destes testes."""
+    shutil.copy(LESSONS[0], server.root)
+    with quiet_page(browser) as page:
+        lab.open_notebook(page, server, LESSONS[0].name)
         for cell in lab.run_all(page):
             assert cell["errors"] == [], cell["source"]
             assert cell["count"], f"não executou:\n{cell['source']}"
         require_clean(page)
-
         explorer = page.locator(".vae-explorer").first
-        if explorer.count():
-            explorer.scroll_into_view_if_needed()
-            changes_picture(explorer, lambda: press(explorer, "", "ArrowRight"))
+        explorer.scroll_into_view_if_needed()
+        changes_picture(explorer, lambda: press(explorer, "", "ArrowRight"))
 
 
 def require_clean(page) -> None:

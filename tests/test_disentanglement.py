@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.metrics import mutual_info_score
 
-from vae_lessons import disentanglement, evaluation
+from vae_lessons import disentanglement
 from vae_lessons.disentanglement import dci_disentanglement, mutual_information, mutual_information_gap
 from vae_lessons.distributions import Normal
 
@@ -302,10 +302,6 @@ def test_bias_cancels_in_the_gap_of_noise_and_costs_little_beside_a_perfect_code
 
 
 # Entradas ruins
-
-
-def test_evaluation_offers_the_gap():
-    assert evaluation.mutual_information_gap is mutual_information_gap
 
 
 GOOD_CODES, GOOD_FACTORS = noise(8, 2), factorial(2, 4)

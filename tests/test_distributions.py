@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import distributions as td
 
-from vae_lessons.distributions import Bernoulli, ContinuousBernoulli, Normal, kl_divergence
+from vae_lessons.distributions import Bernoulli, Categorical, ContinuousBernoulli, Normal, kl_divergence
+from vae_lessons.estimators import exact
 
 N_SAMPLES = 100_000
 DTYPES = [torch.float32, torch.float64]
@@ -264,3 +265,105 @@ def test_continuous_bernoulli_mean_has_a_finite_gradient_at_extreme_logits(logit
     logits = torch.tensor([logit], requires_grad=True)
     (gradient,) = torch.autograd.grad(ContinuousBernoulli(logits).mean.sum(), logits)
     assert gradient.isfinite().all()
+
+
+# 0 · log 0 = 0
+
+INFINITE = torch.tensor([math.inf, -math.inf], dtype=torch.float64)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_a_certain_bernoulli_gives_zero_to_what_happens_and_minus_infinity_to_what_cannot(dtype):
+    logits = INFINITE.to(dtype).requires_grad_()
+    p = Bernoulli(logits)
+    certain = p.log_prob(torch.tensor([1.0, 0.0], dtype=dtype))
+    assert certain.tolist() == [0.0, 0.0]
+    assert p.log_prob(torch.tensor([0.0, 1.0], dtype=dtype)).tolist() == [-math.inf, -math.inf]
+    assert p.mean.tolist() == [1.0, 0.0]
+    assert p.sample().tolist() == [1.0, 0.0]
+    assert torch.autograd.grad(certain.sum(), logits)[0].tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 4), (2, 4), (4,), ()], ids=str)
+def test_the_gradient_of_a_bernoulli_is_that_of_the_formula_in_every_order_and_under_vmap(shape):
+    """Com logits e valores que se estendem um ao outro, e com a segunda derivada."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(shape, generator=generator, dtype=torch.float64, requires_grad=True)
+    value = torch.rand(2, 4, generator=generator, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda a, v: Bernoulli(a).log_prob(v), (logits, value))
+    assert torch.autograd.gradgradcheck(lambda a, v: Bernoulli(a).log_prob(v), (logits, value))
+    many = torch.stack([logits, 2 * logits])
+    expected = torch.stack([Bernoulli(each).log_prob(value) for each in many])
+    torch.testing.assert_close(torch.func.vmap(lambda a: Bernoulli(a).log_prob(value))(many), expected)
+
+
+def test_finite_logits_keep_every_digit_of_the_formula():
+    logits = torch.linspace(-1e4, 1e4, 1001)
+    for value in (0.0, 0.3, 1.0):
+        assert torch.equal(Bernoulli(logits).log_prob(value), value * logits - torch.nn.functional.softplus(logits))
+
+
+def test_a_degenerate_continuous_bernoulli_is_never_nan():
+    logits = INFINITE.clone().requires_grad_()
+    p = ContinuousBernoulli(logits)
+    assert p.log_prob(torch.tensor([0.3, 0.3])).tolist() == [-math.inf, -math.inf]
+    at_the_point = p.log_prob(torch.tensor([1.0, 0.0]))
+    assert (at_the_point > 80).all()
+    assert p.mean.tolist() == pytest.approx([1.0, 0.0], abs=1e-300)
+    assert p.sample().tolist() == [1.0, 0.0]
+    for value in (at_the_point.sum(), p.mean.sum(), p.log_normalizer().sum()):
+        assert not torch.autograd.grad(value, logits, retain_graph=True)[0].isnan().any()
+
+
+def test_nan_is_not_hidden():
+    assert Bernoulli(torch.tensor([math.nan])).log_prob(torch.tensor([1.0])).isnan().all()
+    assert Categorical(torch.tensor([math.nan, 0.0])).log_prob(torch.tensor([1.0, 0.0])).isnan()
+
+
+def with_an_impossible_class():
+    return torch.tensor([[0.5, -math.inf, 0.2], [-math.inf, 1.0, -math.inf]], dtype=torch.float64).requires_grad_()
+
+
+def test_an_impossible_class_does_not_count_in_the_kl_nor_in_its_gradient():
+    """KL = Σ q log(q/p) sobre as classes possíveis; com uma só, log K."""
+    logits = with_an_impossible_class()
+    kl = kl_divergence(Categorical(logits), Categorical(torch.zeros(3, dtype=torch.float64)))
+    pair = torch.softmax(torch.tensor([0.5, 0.2], dtype=torch.float64), 0)
+    expected = torch.stack([(pair * pair.log()).sum() + math.log(3), torch.tensor(math.log(3)).double()])
+    torch.testing.assert_close(kl, expected)
+    (gradient,) = torch.autograd.grad(kl.sum(), logits)
+    assert gradient.isfinite().all()
+    assert gradient[0, 1] == 0
+    assert (kl_divergence(Categorical(logits), Categorical(logits)) == 0).all()
+    assert kl_divergence(Categorical(torch.zeros(2, 3)), Categorical(logits)).tolist() == [math.inf, math.inf]
+
+
+def test_log_prob_of_possible_classes_ignores_the_impossible_ones():
+    logits = with_an_impossible_class()
+    p = Categorical(logits)
+    possible = p.log_prob(torch.eye(3, dtype=torch.float64)[[0, 1]])
+    torch.testing.assert_close(possible, torch.tensor([-math.log1p(math.exp(-0.3)), 0.0]).double())
+    assert torch.autograd.grad(possible.sum(), logits)[0].isfinite().all()
+    assert p.log_prob(torch.eye(3, dtype=torch.float64)[[1, 0]]).tolist() == [-math.inf, -math.inf]
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_relaxed_samples_never_visit_an_impossible_class(hard):
+    logits, temperature = with_an_impossible_class(), torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+    y = Categorical(logits.expand(100, 2, 3)).relaxed(temperature, hard=hard)
+    assert (y[:, 0, 1] == 0).all()
+    assert (y[:, 1] == torch.tensor([0.0, 1.0, 0.0])).all()
+    for gradient in torch.autograd.grad((y * torch.arange(3)).sum(), (logits, temperature)):
+        assert gradient.isfinite().all()
+
+
+def test_enumeration_ignores_what_f_says_of_an_impossible_code():
+    logits = with_an_impossible_class()
+    f = torch.tensor([2.0, -math.inf, 1.0], dtype=torch.float64)
+    estimate = exact(
+        lambda z: torch.where(z.argmax(-1) == 1, -math.inf, (z * f.nan_to_num(neginf=0)).sum(-1)),
+        Categorical(logits[:1]),
+    )
+    pair = torch.softmax(torch.tensor([0.5, 0.2], dtype=torch.float64), 0)
+    assert estimate.value.item() == pytest.approx((2 * pair[0] + pair[1]).item())
+    assert torch.autograd.grad(estimate.surrogate.sum(), logits)[0].isfinite().all()

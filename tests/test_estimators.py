@@ -4,6 +4,7 @@ import math
 from functools import partial
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from torch import distributions as td
@@ -243,7 +244,14 @@ def test_leave_one_out_ignores_a_constant_added_to_f_and_no_baseline_suffers_fro
 def test_every_way_to_give_a_baseline_means_the_same():
     """Número, escalar, um valor por exemplo, ou uma função de q que devolve um deles."""
     estimates = []
-    for baseline in (17.0, torch.tensor(17.0), torch.full((6,), 17.0), lambda q: 17.0, lambda q: q.mean[:, 0] + 16):
+    for baseline in (
+        17.0,
+        np.float32(17.0),
+        torch.tensor(17.0),
+        torch.full((6,), 17.0),
+        lambda q: 17.0,
+        lambda q: q.mean[:, 0] + 16,
+    ):
         torch.manual_seed(0)
         estimates.append(
             gradients(partial(score_function, n_samples=3, baseline=baseline), quadratic(-3), normal(1, 1, 6))

@@ -441,15 +441,6 @@ def boxes(widget) -> list[ipywidgets.Box]:
 # O que ele promete a quem o usa
 
 
-def test_every_control_is_on_the_screen_and_says_what_it_does(explorer):
-    shown = [child for box in boxes(explorer) for child in box.children]
-    for name, control in explorer.controls.items():
-        assert shown.count(control) == 1, name
-        assert control.tooltip or all(control.tooltips), name
-    assert explorer.picture in shown
-    assert explorer.map in shown
-
-
 def test_thumbnails_follow_the_chosen_images(explorer):
     originals = [TEST.x[i].reshape(8, 8).numpy() for i in (11, 22, 33)]
     for name, index in (("index", 11), ("from_index", 22), ("to_index", 33)):
@@ -579,6 +570,45 @@ def test_data_that_cannot_be_drawn_or_read_are_refused_with_a_sentence(model, da
         explore_latent(model, data())
 
 
+# Modelos de outras priors e verossimilhanças
+
+
+def mixture() -> torch.distributions.Distribution:
+    """Duas normais, em (−4, −4) e (4, 4)."""
+    d = torch.distributions
+    components = d.Independent(d.Normal(torch.tensor([[-4.0, -4.0], [4.0, 4.0]]), 0.1), 1)
+    return d.MixtureSameFamily(d.Categorical(torch.ones(2)), components)
+
+
+def test_a_model_with_another_prior_draws_from_it_and_moves_where_its_codes_are():
+    plain = handmade_vae([2.0, -1.5])
+    model = VAE(plain.encoder, plain.decoder, latent_dim=2, data_dim=64, prior=mixture())
+    explorer = explore_latent(model, TEST)
+    codes = means(model)
+    assert sliders(explorer) == pytest.approx(codes.mean(0).tolist(), abs=1e-6)
+    assert explorer.controls["z0"].max == pytest.approx((codes.mean(0) + 3 * codes.std(0))[0].item(), abs=1e-5)
+    for _ in range(10):
+        explorer.controls["random"].click()
+        z0, z1 = sliders(explorer)
+        assert abs(abs(z0) - 4) < 0.6
+        assert abs(z0 - z1) < 0.8
+        assert np.array_equal(pixels(explorer.picture), decoded(model, [z0, z1]))
+    explorer.controls["zero"].click()
+    assert sliders(explorer) == pytest.approx(codes.mean(0).tolist(), abs=1e-6)
+    assert explorer.controls["zero"].description == "Voltar ao centro"
+
+
+def test_a_likelihood_of_torch_has_its_mean_and_its_samples_shown():
+    plain = handmade_vae([2.0, -1.5])
+    model = VAE(
+        plain.encoder, plain.decoder, latent_dim=2, likelihood=lambda y: torch.distributions.Bernoulli(logits=y)
+    )
+    explorer = explore_latent(model, TEST)
+    assert np.array_equal(pixels(explorer.picture), decoded(plain, [0.0, 0.0]))
+    explorer.controls["show"].value = "amostra"
+    assert set(np.unique(pixels(explorer.picture))) == {0, 255}
+
+
 # Entradas que não servem
 
 
@@ -619,6 +649,16 @@ def test_a_model_that_gives_nan_is_refused(model, part):
         getattr(model, part).bias.fill_(math.nan)
     with pytest.raises(ValueError, match="NaN ou infinito"):
         explore_latent(model, TEST)
+
+
+def test_a_slider_goes_from_beyond_one_end_to_beyond_the_other():
+    slider = ExactSlider(value=0.0, min=-3.0, max=3.0, step=0.1)
+    for value in (7.25, -8.33, 5.5, 0.0):
+        slider.place(value)
+        assert slider.value == value
+        assert slider.min <= value <= slider.max
+        assert (value - slider.min) / slider.step == pytest.approx(round((value - slider.min) / slider.step), abs=1e-4)
+    assert (slider.min, slider.max) == (-3.0, 3.0)
 
 
 def test_a_late_rounded_echo_does_not_undo_what_the_code_set():

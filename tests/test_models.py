@@ -1,11 +1,19 @@
 """O VAE: o que encode e decode devolvem, as duas arquiteturas dos textos e os erros que um aluno comete."""
 
+import math
+
+import numpy as np
 import pytest
 import torch
+from torch import distributions as td
 from torch import nn
 
+from vae_lessons.data import load
 from vae_lessons.distributions import Bernoulli, ContinuousBernoulli, Normal
-from vae_lessons.models import VAE, mlp_vae, soft_bound
+from vae_lessons.evaluation import active_units, log_likelihood, rate_distortion
+from vae_lessons.models import VAE, CategoricalVAE, categorical_vae, conv_vae, mlp_vae, soft_bound
+from vae_lessons.objectives import elbo, iwae_bound, log_importance_weights
+from vae_lessons.training import TrainConfig, fit_many
 
 D, Z, B = 12, 3, 5
 
@@ -252,6 +260,189 @@ def test_encode_bounds_log_var_so_that_nothing_overflows():
     assert q.mean.min() > 1e4  # só log σ² tem barreira
 
 
+# Redes que só sabem ler um lote de linhas
+
+
+def with_batch_norm(width=4):
+    """Um decodificador cuja BatchNorm lê [B, width]: um lote de `width` imagens poderia passar por ela de lado."""
+    torch.manual_seed(0)
+    decoder = nn.Sequential(nn.Linear(Z, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, D))
+    return VAE(nn.Linear(D, 2 * Z), decoder, latent_dim=Z)
+
+
+@pytest.mark.parametrize("n_samples", [1, 3])
+@pytest.mark.parametrize("n_rows", [4, 5])
+def test_batch_norm_normalizes_the_columns_even_if_the_batch_is_as_wide_as_the_layer(n_rows, n_samples):
+    model, x = with_batch_norm(width=4), pixels(n_rows).round()
+    torch.manual_seed(1)
+    terms = elbo(model, x, n_samples=n_samples)
+    reference = with_batch_norm(width=4)
+    torch.manual_seed(1)
+    q = reference.encode(x)
+    z = q.rsample(torch.randn(n_samples, *q.mean.shape))
+    logits = reference.decoder(z.flatten(0, 1)).unflatten(0, (n_samples, n_rows))
+    torch.testing.assert_close(terms.log_likelihood, Bernoulli(logits).log_prob(x).sum(-1).mean(0))
+    for name, tensor in reference.state_dict().items():
+        torch.testing.assert_close(model.state_dict()[name], tensor, msg=name)
+
+
+@pytest.mark.parametrize("lead", [(), (5,), (2, 5), (2, 3, 5), (0,)], ids=str)
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", lambda out: td.Normal(out, 1.0)], ids=str)
+def test_any_network_of_rows_takes_any_dimensions_in_front(lead, likelihood):
+    encoder = nn.Sequential(nn.Unflatten(1, (1, 4, 3)), nn.Conv2d(1, 2, 3), nn.Flatten(), nn.LazyLinear(2 * Z))
+    decoder = nn.Sequential(nn.Linear(Z, 8), nn.Unflatten(1, (2, 2, 2)), nn.ConvTranspose2d(2, 1, (3, 2)), nn.Flatten())
+    torch.manual_seed(0)
+    model = VAE(encoder, decoder, latent_dim=Z, likelihood=likelihood)
+    q = model.encode(torch.rand(*lead, 12))
+    assert q.mean.shape == q.log_var.shape == (*lead, Z)
+    mean = model.decode(q.mean).mean
+    assert mean.shape == (*lead, 12)
+    for one, z in zip(mean.reshape(-1, 12), q.mean.reshape(-1, Z), strict=True):
+        torch.testing.assert_close(model.decode(z).mean, one)
+
+
+def test_two_heads_and_pairs_get_their_dimensions_back():
+    class Pair(nn.Module):
+        def forward(self, rows):
+            assert rows.ndim == 2
+            return rows @ torch.ones(rows.shape[1], 3), [rows @ torch.ones(rows.shape[1], 3)][0]
+
+    model = VAE(Pair(), Pair(), latent_dim=3, likelihood="gaussian")
+    q = model.encode(torch.rand(2, 5, 3))
+    assert q.mean.shape == q.log_var.shape == (2, 5, 3)
+    assert model.decode(q.mean).log_var.shape == (2, 5, 3)
+
+
+def test_importance_sampling_goes_through_batch_norm():
+    model = with_batch_norm()
+    assert iwae_bound(model, pixels(4).round(), 6).shape == (4,)
+    assert log_importance_weights(model.eval(), pixels(4).round(), 6).shape == (6, 4)
+
+
+def test_categorical_latents_reach_the_decoder_as_rows_too():
+    decoder = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.Linear(4, D))
+    model = CategoricalVAE(nn.Linear(D, 6), decoder, n_latents=2, n_classes=3)
+    assert model.decode(torch.rand(7, 5, 2, 3)).logits.shape == (7, 5, D)
+
+
+# Verossimilhanças de torch.distributions
+
+
+def torch_normal(out):
+    return td.Normal(out, 0.3)
+
+
+def torch_joint(out):
+    return td.Independent(td.Normal(out, 0.3), 1)
+
+
+def torch_mixture(out):
+    return td.MixtureSameFamily(
+        td.Categorical(torch.ones(*out.shape, 2, device=out.device)), td.Normal(torch.stack([out, -out], -1), 0.5)
+    )
+
+
+MODELS = {
+    "mlp": lambda likelihood: mlp_vae(64, 2, (16,), likelihood=likelihood),
+    "conv": lambda likelihood: conv_vae((8, 8), 2, (3, 4), likelihood=likelihood),
+    "categorical": lambda likelihood: categorical_vae(64, 2, 3, (16,), likelihood=likelihood),
+}
+
+
+@pytest.mark.filterwarnings("ignore:O erro-padrão de log p")
+@pytest.mark.parametrize("likelihood", [torch_normal, torch_joint, torch_mixture])
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_likelihood_of_torch_trains_is_measured_and_sampled(kind, likelihood):
+    from vae_lessons.estimators import score_function
+
+    torch.manual_seed(0)
+    model, x = MODELS[kind](likelihood), pixels(20, 64)
+    terms = elbo(model, x, n_samples=3, estimator=score_function)
+    assert terms.elbo.shape == (20,)
+    terms.loss.mean().backward()
+    assert all(weight.grad.abs().max() > 0 for weight in model.parameters())
+    assert log_likelihood(model, x, k=20).per_example.shape == (20,)
+    assert math.isfinite(sum(rate_distortion(model, x)))
+    state = torch.get_rng_state()
+    first, again = (model.sample(6, generator=torch.Generator().manual_seed(1)) for _ in range(2))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(first, again)
+    assert first.shape == model.sample(6, mean=True).shape == (6, 64)
+    if kind != "categorical":
+        assert active_units(model, x) in range(3)
+
+
+def test_a_joint_likelihood_equals_the_one_per_pixel():
+    torch.manual_seed(0)
+    model, x = mlp_vae(64, 2, (16,)), pixels(20, 64)
+    values = []
+    for likelihood in (torch_normal, torch_joint, lambda out: Normal(out, torch.full_like(out, 2 * math.log(0.3)))):
+        model.likelihood = likelihood
+        torch.manual_seed(1)
+        values.append(elbo(model, x, n_samples=2).log_likelihood)
+    torch.testing.assert_close(values[1], values[0])
+    torch.testing.assert_close(values[2], values[0])
+
+
+def test_a_likelihood_of_torch_is_trained_by_many_at_once_because_nothing_is_validated():
+    runs = fit_many(
+        mlp_vae(64, 2, (8,), likelihood=torch_normal),
+        pixels(50, 64),
+        TrainConfig(epochs=2, device="cpu", binarize="none"),
+        sweep={"beta": [0.5, 1.0]},
+        progress=False,
+    )
+    assert all(math.isfinite(run.history.elbo[-1]) for run in runs)
+    with pytest.raises(ValueError, match="constraint"):  # fora do modelo, tudo é como antes
+        td.Normal(0.0, -1.0)
+
+
+# A variância de que uma gaussiana parte
+
+
+def test_the_variance_starts_at_that_of_the_data():
+    x = 3 * torch.randn(2000, D, generator=torch.Generator().manual_seed(0)) + torch.arange(D)
+    model = mlp_vae(D, Z, (8,), likelihood="gaussian")
+    model.start_from(x)
+    assert model.likelihood_log_var.item() == pytest.approx(math.log(9), abs=0.05)
+    assert isinstance(model.likelihood_log_var, nn.Parameter)
+
+
+def test_images_of_eight_bits_start_as_grey_levels():
+    data = load("digits")
+    model = mlp_vae(64, Z, (8,), likelihood="gaussian")
+    model.start_from(data.x)
+    assert model.likelihood_log_var.item() == pytest.approx(math.log((data.x / 255).var(0).mean()), abs=1e-3)
+
+
+def test_a_variance_that_someone_chose_or_learned_stays():
+    model = mlp_vae(D, Z, (8,), likelihood="gaussian")
+    with torch.no_grad():
+        model.likelihood_log_var.fill_(-3.0)
+    model.start_from(torch.randn(50, D))
+    assert model.likelihood_log_var.item() == -3.0
+
+
+def test_data_without_variance_and_other_likelihoods_start_as_they_were():
+    model = mlp_vae(D, Z, (8,), likelihood="gaussian")
+    model.start_from(torch.ones(50, D))
+    assert model.likelihood_log_var.item() == 0
+    mlp_vae(D, Z, (8,)).start_from(torch.ones(50, D))
+
+
+def test_the_elbo_of_a_started_gaussian_is_still_a_bound():
+    """Com o decodificador na média, log p(x) é o da normal, e a ELBO fica KL(q ‖ p) abaixo."""
+    x = torch.randn(500, D, generator=torch.Generator().manual_seed(0)).double()
+    model = mlp_vae(D, Z, (8,), likelihood="gaussian").double()
+    with torch.no_grad():
+        model.decoder[-1].weight.zero_()
+        model.decoder[-1].bias.zero_()
+    model.start_from(x)
+    evidence = td.Normal(0.0, model.likelihood_log_var.exp().sqrt()).log_prob(x).sum(-1)
+    terms = elbo(model, x)
+    torch.testing.assert_close(terms.elbo + terms.kl, evidence)
+
+
 # Erros, em português
 
 
@@ -313,6 +504,94 @@ def test_pixels_of_another_precision_say_how_to_convert():
     model = VAE(nn.Linear(4, 2), nn.Linear(1, 4), latent_dim=1)
     with pytest.raises(TypeError, match=r"float64.*float32.*x\.float\(\)"):
         model.encode(torch.rand(2, 4, dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    ("model", "x", "advice"),
+    [
+        (mlp_vae(4, 1, (3,)).double(), torch.rand(2, 4), r"x.double\(\), ou o modelo, com model.float\(\)"),
+        (mlp_vae(4, 1, (3,)), torch.rand(2, 4).double(), r"x.float\(\), ou o modelo, com model.double\(\)"),
+        (mlp_vae(4, 1, (3,)), torch.rand(2, 4).half(), r"x.float\(\), ou o modelo, com model.half\(\)"),
+        (mlp_vae(4, 1, (3,)).bfloat16(), torch.rand(2, 4), r"x.bfloat16\(\), ou o modelo, com model.float\(\)"),
+    ],
+)
+def test_the_advice_about_precision_works(model, x, advice):
+    with pytest.raises(TypeError, match=advice):
+        model.encode(x)
+    weight = next(model.parameters())
+    model.encode(x.to(weight.dtype))
+    with pytest.raises(TypeError, match=r"z é torch.float"):
+        model.decode(torch.zeros(2, 1, dtype=x.dtype))
+
+
+@pytest.mark.parametrize(
+    ("output", "came"),
+    [
+        (lambda x: {"mean": x, "log_var": x}, "um dicionário, com as chaves 'mean', 'log_var'"),
+        (lambda x: x.sum(), r"uma linha por exemplo, mas de 5 linhas devolveu um tensor de forma \(\)"),
+        (lambda x: x.mean(0), r"uma linha por exemplo, mas de 5 linhas"),
+        (lambda x: (x, None), "sequência de um tensor de forma .* e NoneType"),
+        (lambda x: (x, x, x), "uma sequência de um tensor"),
+        (lambda x: None, "mas devolveu NoneType"),
+        (lambda x: 3.0, "mas devolveu float"),
+    ],
+)
+def test_an_encoder_that_returns_something_else_is_told_what_is_expected(output, came):
+    class Encoder(nn.Module):
+        def forward(self, x):
+            return output(x)
+
+    with pytest.raises(ValueError, match=rf"O codificador deve devolver.*{came}"):
+        VAE(Encoder(), nn.Linear(Z, D), latent_dim=Z).encode(pixels())
+    with pytest.raises(ValueError, match=rf"O codificador deve devolver.*{came.replace('mas devolveu', '')}"):
+        CategoricalVAE(Encoder(), nn.Linear(6, D), n_latents=2, n_classes=3).encode(pixels())
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (lambda z: {"logits": z}, "deve devolver um tensor .*um dicionário, com as chaves 'logits'"),
+        (lambda z: (z, z), "deve devolver um tensor .*uma sequência"),
+        (lambda z: None, "deve devolver um tensor .*NoneType"),
+    ],
+)
+def test_a_decoder_that_returns_something_else_is_told_what_is_expected(output, message):
+    class Decoder(nn.Module):
+        def forward(self, z):
+            return output(z)
+
+    with pytest.raises(TypeError, match=message):
+        VAE(nn.Linear(D, 2 * Z), Decoder(), latent_dim=Z).decode(torch.zeros(B, Z))
+
+
+def test_what_is_not_a_tensor_is_refused():
+    model = mlp_vae(D, Z, (8,))
+    with pytest.raises(TypeError, match=r"espera um tensor x, mas veio ndarray. Use torch.from_numpy\(x\)"):
+        model.encode(np.zeros((2, D)))
+    with pytest.raises(TypeError, match=r"espera um tensor z, mas veio list"):
+        model.decode([0.0] * Z)
+    with pytest.raises(ValueError, match="veio um escalar"):
+        model.encode(torch.tensor(1.0))
+
+
+def test_integers_are_for_embeddings_and_the_message_says_so():
+    with pytest.raises(TypeError, match=r"torch.int64.*x.float\(\).*torch.nn.Embedding"):
+        mlp_vae(D, Z, (8,)).encode(torch.zeros(B, D, dtype=torch.int64))
+    table = nn.Sequential(nn.Embedding(9, 2), nn.Flatten(), nn.Linear(2 * D, 2 * Z))
+    model = VAE(table, nn.Linear(Z, D), latent_dim=Z)
+    assert model.encode(torch.zeros(7, B, D, dtype=torch.int64)).mean.shape == (7, B, Z)
+
+
+@pytest.mark.parametrize("n", [2.0, "3", None])
+def test_a_number_of_samples_that_is_no_integer_is_refused(n):
+    with pytest.raises(TypeError, match="n, o número de exemplos a gerar, deve ser um inteiro"):
+        mlp_vae(4, 1, (3,)).sample(n)
+
+
+def test_integers_of_numpy_build_models():
+    assert mlp_vae(np.int64(D), np.int64(Z), (np.int32(8),)).sample(np.int64(2)).shape == (2, D)
+    assert conv_vae((np.int64(8), np.int64(8)), 2).sample(2).shape == (2, 64)
+    assert categorical_vae(D, np.int64(2), np.int64(3)).sample(2).shape == (2, D)
 
 
 def test_a_negative_number_of_samples_is_refused():

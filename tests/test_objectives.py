@@ -4,39 +4,26 @@ import math
 from functools import partial
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from torch import distributions as td
 from torch import nn
+from toys import assert_mean_is, sigma_points
 
 from vae_lessons import objectives
 from vae_lessons.distributions import Normal, kl_divergence
-from vae_lessons.estimators import Estimate, exact, pathwise, score_function
+from vae_lessons.estimators import exact, pathwise, score_function
 from vae_lessons.models import VAE, mlp_vae
 from vae_lessons.objectives import elbo, iwae_bound, log_importance_weights, log_likelihood_given_z
 
 REPEATS = 20_000
 
 
-def sigma_points(f, q, n_samples=1):
-    """E_q[f] exata, sem sorteio, quando f é quadrática: a média de f nos 2Z pontos μ ± √Z σ_j e_j."""
-    latent_dim = q.mean.shape[-1]
-    noise = math.sqrt(latent_dim) * torch.eye(latent_dim, dtype=q.mean.dtype)
-    noise = torch.cat([noise, -noise])[:, None]
-    value = f(q.mean + torch.exp(0.5 * q.log_var) * noise).mean(0)
-    return Estimate(value, value)
-
-
 def kl_to_exact_posterior(case):
     q = case.model.encode(case.x)
     q, p = (td.Normal(d.mean, torch.exp(0.5 * d.log_var)) for d in (q, case.posterior))
     return td.kl_divergence(q, p).sum(-1)
-
-
-def assert_mean_is(samples, expected):
-    """samples [R, B]: a média sobre R está a 4 erros-padrão, se tanto, do valor esperado [B]."""
-    standard_error = samples.std(0) / math.sqrt(len(samples))
-    assert ((samples.mean(0) - expected).abs() <= 4 * standard_error + 1e-10).all()
 
 
 @torch.no_grad()
@@ -562,3 +549,40 @@ def test_decoder_of_the_wrong_width_is_refused_instead_of_broadcast(width):
     model = VAE(nn.Linear(4, 2), nn.Linear(1, width), latent_dim=1)
     with pytest.raises(ValueError, match=rf"devolve {width} colunas por exemplo, e os exemplos têm 4"):
         elbo(model, torch.rand(2, 4))
+
+
+def test_arguments_in_the_wrong_order_and_what_is_no_model_are_refused(digits_like):
+    model, x = digits_like
+    for function in (elbo, partial(iwae_bound, k=3)):
+        with pytest.raises(TypeError, match=r"O primeiro argumento deve ser um modelo.*A ordem é \(model, x\)"):
+            function(x, model)
+        with pytest.raises(TypeError, match=r"O primeiro argumento deve ser um modelo.*mas veio Linear"):
+            function(nn.Linear(12, 4), x)
+        with pytest.raises(TypeError, match=r"x deve ser um tensor \[B, D\].*ndarray. Use torch.from_numpy"):
+            function(model, x.numpy())
+
+
+@pytest.mark.parametrize("number", [1e1, "3", None])
+def test_numbers_of_samples_are_integers(digits_like, number):
+    with pytest.raises(TypeError, match="k deve ser um inteiro"):
+        iwae_bound(*digits_like, number)
+    with pytest.raises(TypeError, match="n_samples deve ser um inteiro"):
+        elbo(*digits_like, n_samples=number)
+
+
+def test_integers_of_numpy_are_integers(digits_like):
+    assert iwae_bound(*digits_like, np.int64(3)).shape == (10,)
+    assert elbo(*digits_like, n_samples=np.int32(2)).elbo.shape == (10,)
+
+
+def test_a_likelihood_of_the_wrong_shape_is_refused():
+    class Flat:
+        def __init__(self, out):
+            self.out = out
+
+        def log_prob(self, x):
+            return (x - self.out).square().sum()
+
+    model = VAE(nn.Linear(4, 2), nn.Linear(1, 4), latent_dim=1, likelihood=Flat)
+    with pytest.raises(ValueError, match=r"A verossimilhança \(Flat\): log_prob deve dar um valor por exemplo"):
+        elbo(model, torch.rand(3, 4))

@@ -139,6 +139,7 @@ def test_sampling_is_repeatable_and_leaves_the_global_generator_alone(any_prior)
     assert not first.requires_grad
 
 
+@pytest.mark.filterwarnings("ignore:O erro-padrão de log p")
 def test_every_objective_and_measure_takes_any_prior(any_prior):
     model, x = vae_with(any_prior), bits()
     for n_samples in (1, 3):

@@ -14,6 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import vae_lessons
+from vae_lessons import processors
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -45,7 +46,8 @@ def readme_commands(ending):
 def test_readme_has_one_command_to_open_and_one_to_test():
     install = "python3 -m venv .venv && . .venv/bin/activate && pip install -r requirements.txt && "
     (opening,) = readme_commands("jupyter lab")
-    assert opening.startswith(f"{install}jupyter lab --allow-root ")
+    waiting = " ".join(f"{name}={value}" for name, value in processors.WAITING.items() if name == "GOMP_SPINCOUNT")
+    assert opening.startswith(f"{install}{waiting} jupyter lab --allow-root ")
     assert readme_commands("pytest$") == [f"{install}pytest"]
 
 
@@ -99,6 +101,7 @@ def test_pinned_versions_respect_the_lower_bounds():
 def test_environment_defers_to_requirements():
     text = (ROOT / "environment.yml").read_text(encoding="utf-8")
     items = re.findall(r"^ *- (.+)$", text, re.MULTILINE)
+    assert dict(re.findall(r'^  ([A-Z_]+): "(.+)"$', text, re.MULTILINE)) == processors.WAITING
     extra_index = "--extra-index-url https://download.pytorch.org/whl/cpu"
     assert items == ["conda-forge", "python=3.11", "pip", "pip:", extra_index, "-r requirements.txt"]
 

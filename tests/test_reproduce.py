@@ -101,6 +101,7 @@ def test_iwae_loss_is_minus_the_bound_and_its_figures_are_those_of_the_elbo():
 
 
 @needs_mnist
+@pytest.mark.filterwarnings("ignore:O erro-padrão de log p")  # de propósito: k = 20 e um treino de nada
 @pytest.mark.parametrize("name", ["jaanli", "gumbel", "iwae5"])
 def test_recipe_trains_and_evaluates(name, short):
     before, after = (reproduce(name, epochs=n, n_test=50, k=20, device="cpu", progress=False) for n in (1, 8))
@@ -108,6 +109,7 @@ def test_recipe_trains_and_evaluates(name, short):
     for result in (before, after):
         assert result["ours"]["NLL"] <= result["ours"]["−ELBO"] + 1
         assert result["standard_error"] > 0
+        assert 1 <= result["effective_sample_size"] <= result["k"]
     assert (after["epochs"], after["epochs_of_the_recipe"]) == (8, SETTINGS[name].config.epochs)
 
 

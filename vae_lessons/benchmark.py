@@ -28,7 +28,7 @@ from vae_lessons.data import Dataset, binarize, load
 from vae_lessons.data.idx_files import is_local
 from vae_lessons.devices import choose_device, threads_for
 from vae_lessons.evaluation import rate_distortion
-from vae_lessons.models import VAE, evaluating, mlp_vae
+from vae_lessons.models import VAE, mlp_vae
 from vae_lessons.objectives import elbo
 from vae_lessons.randomness import seeded
 from vae_lessons.training import TrainConfig, fit, fit_many
@@ -187,8 +187,7 @@ def _of_one_data_set(name, epochs, sweep, device, machine, say) -> list[Row]:
     def add(way: str, seconds: list[float], model: VAE, matmul: float, models: int = 1) -> None:
         per_epoch = statistics.median(seconds[1:] if len(seconds) > 2 else seconds)
         reference = rows[0].seconds if rows else per_epoch
-        with evaluating(model):
-            test_elbo = -sum(rate_distortion(model.to(device), held_out)[:2])
+        test_elbo = -sum(rate_distortion(model.to(device), held_out)[:2])
         rows.append(
             Row(
                 data=name,

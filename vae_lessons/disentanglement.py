@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-_DCI_EXAMPLES = 2000
+_DCI_EXAMPLES = 10_000
 _DCI_TREES = 10
 _DCI_LEAF = 0.005
 
@@ -68,10 +68,13 @@ def dci_disentanglement(codes: Tensor, factors: Tensor, *, seed: int = 0) -> flo
         D = Σ_j ρ_j (1 − H_j),  ρ_j = Σ_k R_jk / Σ_jk R_jk
     Vale 1 se cada dimensão usada serve a um só fator (que pode ocupar várias); 0 se todas servem a todos por igual. Uma
     que sirva a 2 de F fatores por igual ganha 1 − log_F 2: misturá-los aos pares só dá zero se F = 2.
-    codes: [N, Z] · factors: inteiros [N, F ≥ 2] · seed: sorteio da floresta e, se N > 2000, dos 2000 exemplos que ela
-    vê; muda a nota em cerca de 0,01. São 10 árvores, que escolhem cada corte entre todas as dimensões e param em folhas
-    com 0,5% dos exemplos, para não decorar ruído; com outras árvores, a nota de um código imperfeito é outra. Como só a
-    ordem dos valores conta, ela não muda se um código passa por uma função crescente.
+    codes: [N, Z] · factors: inteiros [N, F ≥ 2] · seed: sorteio da floresta e, se N > 10.000, dos 10.000 exemplos que
+    ela vê; muda a nota em cerca de 0,01. São 10 árvores, que escolhem cada corte entre todas as dimensões e param em
+    folhas com 0,5% dos exemplos, para não decorar ruído. Como só a ordem dos valores conta, a nota não muda se um
+    código passa por uma função crescente.
+    Não se compara às tabelas de quem usa árvores com *boosting*, como Locatello et al. (2019), também com 10.000
+    exemplos: num código imperfeito, a nota delas é maior. Num alinhado, com ruído de meio desvio padrão e 6.144
+    exemplos, medimos 0,67 aqui e 0,71 lá, que levam 32 s em vez de 1 s; com 2.000 exemplos, 0,43 e 0,52.
     Levanta o mesmo que mutual_information, e ValueError se F < 2.
     """
     codes, factors = _checked(codes, factors)

@@ -60,13 +60,36 @@ class Bernoulli(NamedTuple):
 
         Com logits infinitos, o valor certo tem log-probabilidade 0 e o impossível, −∞: 0 · log 0 = 0.
         """
-        largest = torch.finfo(self.logits.dtype).max
-        logits = self.logits.clamp(-largest, largest)  # ∞ − ∞ e 0 · ∞ seriam NaN
-        return F.threshold(value * logits - F.softplus(logits), -largest / 2, -math.inf)
+        return _BernoulliLogProb.apply(self.logits, torch.as_tensor(value, device=self.logits.device))
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """Uma amostra de zeros e uns [..., D], sem gradiente."""
         return torch.bernoulli(self.mean.detach(), generator=generator)
+
+
+class _BernoulliLogProb(torch.autograd.Function):
+    """value · logits − softplus(logits), que em logits infinitos seria ∞ − ∞ ou 0 · ∞. O gradiente, value − p, não
+    precisa de cuidados; só o valor, e por isso eles ficam fora do grafo, em que custariam o dobro."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(logits: Tensor, value: Tensor) -> Tensor:
+        largest = torch.finfo(logits.dtype).max
+        finite = logits.clamp(-largest, largest)
+        log_prob = (value * finite).sub_(F.softplus(finite))
+        return F.threshold_(log_prob, -largest / 8, -math.inf)
+
+    @staticmethod
+    def setup_context(ctx, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor | None]:
+        logits, value = ctx.saved_tensors
+        by_logits = value * gradient - torch.ops.aten.softplus_backward(gradient, logits, 1, 20)
+        by_value = (gradient * logits).sum_to_size(value.shape) if ctx.needs_input_grad[1] else None
+        return by_logits.sum_to_size(logits.shape), by_value
 
 
 class ContinuousBernoulli(NamedTuple):

@@ -25,6 +25,7 @@ Likelihood = Normal | Bernoulli | ContinuousBernoulli
 
 _ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "silu": nn.SiLU, "gelu": nn.GELU}
 _LIKELIHOODS = ("bernoulli", "gaussian", "continuous_bernoulli")
+_ROWS_FOR_A_VARIANCE = 10_000
 _USUAL_COLUMNS = 1024
 _COLUMNS_AT_ONCE = 2**21  # números que uma rede lê ou escreve de uma vez, quando se mede
 _CONVERSIONS = {
@@ -155,6 +156,23 @@ class VAE(nn.Module):
         if self.likelihood == "gaussian":
             return Normal(output, self.likelihood_log_var.expand_as(output))
         return Bernoulli(output) if self.likelihood == "bernoulli" else ContinuousBernoulli(output)
+
+    @torch.no_grad()
+    def start_from(self, x: Tensor) -> None:
+        """O que o treino tira dos dados antes de começar: a variância de uma verossimilhança "gaussian".
+
+        x: [N, D], como em Dataset.x; uint8 conta como tons de cinza. Se ninguém mexeu em likelihood_log_var, que nasce
+        0, ela vira o log da variância média das colunas, que é a melhor para um decodificador que ainda ignora z. Com
+        σ = 1, imagens em [0, 1] seriam só ruído, e nenhum latente valeria o que a KL cobra. O treino segue daí, com σ
+        como um peso qualquer (o σ-VAE de Rybkin, Daniilidis e Levine, 2021).
+        """
+        if self.likelihood != "gaussian" or self.likelihood_log_var != 0:
+            return
+        rows = x[:: math.ceil(len(x) / _ROWS_FOR_A_VARIANCE)]
+        rows = rows.float() / 255 if rows.dtype == torch.uint8 else rows.to(self.likelihood_log_var.dtype)
+        variance = rows.var(0, correction=0).mean()
+        if variance > 0:
+            self.likelihood_log_var.copy_(variance.log())
 
     def sample(self, n: int, mean: bool = False, *, generator: torch.Generator | None = None) -> Tensor:
         """n exemplos [n, D] com z ~ p(z): amostras de p(x|z) ou, com mean=True, a média de p(x|z), que não é amostra.

@@ -8,8 +8,8 @@ import os
 import sys
 from pathlib import Path
 
-_WAITING = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "0"}  # GNU; LLVM e Intel
-_CHOSEN_BY_USER = ("OMP_WAIT_POLICY", *_WAITING)
+WAITING = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "0"}  # GNU; LLVM e Intel
+_CHOSEN_BY_USER = ("OMP_WAIT_POLICY", *WAITING)
 
 
 def sleep_while_waiting() -> bool:
@@ -22,7 +22,7 @@ def sleep_while_waiting() -> bool:
     """
     if "torch" in sys.modules or any(name in os.environ for name in _CHOSEN_BY_USER):
         return False
-    os.environ.update(_WAITING)
+    os.environ.update(WAITING)
     return True
 
 

@@ -23,7 +23,7 @@ from vae_lessons.distributions import kl_divergence
 from vae_lessons.estimators import gumbel_softmax
 from vae_lessons.evaluation import log_likelihood, rate_distortion
 from vae_lessons.files import user_path
-from vae_lessons.models import VAE, categorical_vae, evaluating, mlp_vae
+from vae_lessons.models import VAE, categorical_vae, mlp_vae
 from vae_lessons.objectives import ElboTerms, elbo, log_importance_weights
 from vae_lessons.randomness import seeded
 from vae_lessons.training import TrainConfig, fit
@@ -171,7 +171,7 @@ def reproduce(
     options = {"objective": setting.objective, "schedules": setting.schedules, "progress": progress}
     fit(model, train, config, resume=path is not None, **options)
     trained = time.perf_counter() - started
-    with evaluating(model), seeded(seed, test.device):
+    with seeded(seed, test.device):
         rate, distortion = rate_distortion(model, test)
         nll = log_likelihood(model, test, k=k or setting.k)
     return {
@@ -182,6 +182,7 @@ def reproduce(
         "k": k or setting.k,
         "ours": {"NLL": -nll.mean, "−ELBO": rate + distortion},
         "standard_error": nll.standard_error,
+        "effective_sample_size": nll.effective_sample_size.median().item(),
         "test_set_error": (nll.per_example.std() / n_test**0.5).item() if n_test > 1 else math.nan,
         "published": setting.published,
         "training_seconds": trained,
@@ -210,6 +211,7 @@ def report(result: dict) -> str:
     lines += [
         f"  Erro-padrão da NLL: {result['standard_error']:.3f} de Monte Carlo; {result['test_set_error']:.2f} contando "
         "o sorteio das imagens de teste.",
+        f"  Tamanho efetivo de amostra, mediana: {result['effective_sample_size']:.0f} de {result['k']}.",
         f"  Treino: {result['training_seconds']:.0f} s; avaliação: {result['evaluation_seconds']:.0f} s.",
     ]
     return "\n".join(lines)

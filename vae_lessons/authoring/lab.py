@@ -23,6 +23,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from vae_lessons.files import user_path
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 VIEWPORT = {"width": 1280, "height": 900}
 _SERVER_TIMEOUT = 60  # segundos
@@ -179,8 +181,8 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m vae_lessons.authoring.lab",
         description="Fotografa cada célula de uma lição executada no JupyterLab.",
     )
-    parser.add_argument("notebook", type=Path, help="a lição")
-    parser.add_argument("folder", type=Path, help="onde gravar as imagens")
+    parser.add_argument("notebook", type=user_path, help="a lição")
+    parser.add_argument("folder", type=user_path, help="onde gravar as imagens")
     parser.add_argument("--dark", action="store_true", help="tema escuro")
     arguments = parser.parse_args(arguments)
     if not arguments.notebook.is_file():

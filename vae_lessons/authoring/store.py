@@ -18,6 +18,7 @@ from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
 from vae_lessons.authoring.running import execute
+from vae_lessons.files import user_path, write_atomically
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _METADATA = {
@@ -90,13 +91,13 @@ def store(path: Path) -> None:
 
     executed = tidy(execute(notebook, path.parent, on_cell=show_progress, environment=environment()))
     nbformat.validate(executed)
-    path.write_text(nbformat.writes(executed) + "\n", encoding="utf-8")
+    write_atomically(path, f"{nbformat.writes(executed)}\n".encode())
     print(": guardada")
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m vae_lessons.authoring.store", description=__doc__.splitlines()[0])
-    parser.add_argument("lessons", nargs="*", type=Path, help="as lições; sem nenhuma, todas as da pasta notebooks/")
+    parser.add_argument("lessons", nargs="*", type=user_path, help="as lições; sem elas, todas as de notebooks/")
     paths = parser.parse_args(arguments).lessons or sorted(Path("notebooks").glob("*.ipynb"))
     missing = [str(path) for path in paths if not path.is_file()]
     if missing or not paths:

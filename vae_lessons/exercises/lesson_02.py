@@ -90,9 +90,10 @@ def _laplace(loc: Tensor, log_scale: Tensor, u: Tensor) -> Tensor:
 
 
 def _baseline_cases() -> tuple[tuple[Tensor, Tensor], ...]:
-    """f(z) = (z − k)² e os escores de μ e de σ, em z = 1 + 0,5 ε: o ótimo difere da média de f nos dois."""
+    """f(z) = (z − k)² e os escores de μ e de σ, em z = 1 + 0,5 ε: o ótimo difere da média de f. E um f quase sempre < 0."""
     values = (1 + 0.5 * _EPSILON + 3).square()
-    return (values, _EPSILON / 0.5), (values, (_EPSILON.square() - 1) / 0.5)
+    to_mean, to_sigma = _EPSILON / 0.5, (_EPSILON.square() - 1) / 0.5
+    return (values, to_mean), (values, to_sigma), (2 - values, to_sigma)
 
 
 EXERCISES = (

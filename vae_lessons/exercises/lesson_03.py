@@ -21,6 +21,7 @@ _LOG_VAR = torch.tensor([[0.0, -1.5], [0.8, -0.4], [-2.0, 1.1]], dtype=torch.flo
 _PIXELS = torch.tensor([[1.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 0.0]], dtype=torch.float64)
 _LOGITS = torch.tensor([[2.0, -1.0, 0.5, -3.0], [0.0, 1.5, 4.0, -0.2]], dtype=torch.float64)
 _UNEQUAL_BATCHES = ([torch.tensor([1.0, 3.0, 5.0, 7.0]), torch.tensor([10.0])],)
+_NEGATIVE_BATCHES = ([torch.tensor([-40.0, -30.5, 2.0]), torch.tensor([-52.0, 4.0])],)  # ELBOs são negativas
 
 
 def _reparameterize(mean: Tensor, log_var: Tensor) -> Tensor:
@@ -218,7 +219,9 @@ EXERCISES = (
             ),
         ),
         measure=on_cases(
-            _UNEQUAL_BATCHES, ([torch.tensor([2.0, 2.0, 5.0]), torch.tensor([4.0, 4.0]), torch.tensor([1.0, 8.0])],)
+            _UNEQUAL_BATCHES,
+            _NEGATIVE_BATCHES,
+            ([torch.tensor([2.0, 2.0, 5.0]), torch.tensor([4.0, 4.0]), torch.tensor([1.0, 8.0])],),
         ),
         insight="Soma sobre os exemplos dividida pelo número de exemplos: não depende do tamanho dos lotes.",
     ),

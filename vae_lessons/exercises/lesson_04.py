@@ -7,8 +7,8 @@ from torch import Tensor
 
 from vae_lessons.exercises.checking import Exercise, Mistake, on_cases, reduced
 
-_LOG_LIK = torch.tensor([-20.5, -31.0, -14.25, -48.0], dtype=torch.float64)
-_KL = torch.tensor([5.5, 3.0, 7.75, 0.0], dtype=torch.float64)
+_LOG_LIK = torch.tensor([-20.5, -31.0, -14.25, -48.0, 2.5], dtype=torch.float64)  # a de uma densidade pode ser positiva
+_KL = torch.tensor([5.5, 3.0, 7.75, 0.0, 6.0], dtype=torch.float64)
 
 # No penúltimo caso vai-se do modelo de menor taxa ao de maior; no último, a curva sobe, e o preço é negativo.
 _TWO_POINTS = (
@@ -26,6 +26,12 @@ _INFORMATION = torch.tensor([[1.5, 0.1, 0.9], [0.2, 0.6, 0.7], [0.3, 0.5, 0.0]],
 _ENTROPIES = torch.tensor([math.log(8), math.log(3), math.log(4)], dtype=torch.float64)
 _MORE_CODES = torch.tensor([[0.1, 0.4], [1.2, 0.0], [0.8, 0.2], [0.0, 0.3]], dtype=torch.float64)
 _TWO_ENTROPIES = torch.tensor([math.log(8), math.log(2)], dtype=torch.float64)
+
+
+_ABSOLUTE = (
+    "você usou o módulo de log p(x|z), que nem sempre é negativa: a de uma densidade, como a Gaussiana, pode ser positiva. "
+    "Troque o sinal dela."
+)
 
 
 def _beta_loss(log_lik: Tensor, kl: Tensor, beta: float) -> Tensor:
@@ -78,6 +84,7 @@ EXERCISES = (
                 "falta o β: essa é a perda de um VAE comum, −ELBO.",
             ),
             *reduced(_beta_loss),
+            Mistake(lambda log_lik, kl, beta: beta * kl + log_lik.abs(), _ABSOLUTE),
             Mistake(
                 lambda log_lik, kl, beta: beta * (kl - log_lik),
                 "β multiplicou tudo: isso só muda a escala da perda, e o mínimo fica onde estava.",
@@ -272,6 +279,10 @@ EXERCISES = (
                 "média precisa valer C; aqui, a KL de cada imagem.",
             ),
             *reduced(_capacity_loss),
+            Mistake(
+                lambda log_lik, kl, capacity, gamma: gamma * (kl - capacity).abs() + log_lik.abs(),
+                _ABSOLUTE,
+            ),
         ),
         measure=on_cases((_LOG_LIK, _KL, 4.0, 20.0), (_LOG_LIK, _KL, 0.0, 3.0), (_LOG_LIK, _KL, 6.5, 1.5)),
         insight="C diz quantos nats a taxa deve ter; γ, com que força se exige isso.",

@@ -5,7 +5,9 @@ import sys
 import unicodedata
 from dataclasses import dataclass
 
-_COLORS = {"✅": "#2a9d4a", "❌": "#d1495b", "⏳": "#8a8a8a"}
+from vae_lessons import style
+
+_COLORS = {"✅": style.RIGHT, "❌": style.WRONG, "⏳": style.BLANK}
 _PLAIN = {
     "✅": "[certo]",
     "❌": "[errado]",

@@ -3,7 +3,7 @@
 import base64
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import ipywidgets as widgets
@@ -33,7 +33,8 @@ _STYLE_SHEET = """<style>
 .vae-explorer .vae-pixels {image-rendering: pixelated; border: 1px solid #888;}
 .vae-explorer .vae-text, .vae-explorer .vae-text .widget-html-content {line-height: 1.35; white-space: normal;}
 .vae-explorer .vae-cleared {opacity: 0.45;}
-.vae-explorer .jupyter-button {white-space: normal; height: auto; min-height: var(--jp-widgets-inline-height);}
+.vae-explorer .jupyter-button {white-space: normal; height: auto; min-height: var(--jp-widgets-inline-height);
+  line-height: 1.4; padding: 4px 10px;}
 </style>"""
 
 # A figura parada é uma saída à parte, que o caderno guarda. Enquanto o explorador vive na saída seguinte, ela se
@@ -78,6 +79,9 @@ class Explorer(widgets.VBox):
     controls: dict[str, widgets.Widget]
     picture: widgets.Image
     numbers: NamedTuple
+    measure: Callable[..., NamedTuple]
+    paint: Callable[[NamedTuple], Image.Image]
+    describe: Callable[[NamedTuple], str]
 
     def __init__(self, *children: widgets.Widget):
         super().__init__([widgets.HTML(_STYLE_SHEET), *children])
@@ -85,15 +89,6 @@ class Explorer(widgets.VBox):
         self._moving = False
         self._draw = 0
         replace_earlier(self)
-
-    def measure(self, **values) -> NamedTuple:
-        raise NotImplementedError
-
-    def paint(self, numbers: NamedTuple) -> Image.Image:
-        raise NotImplementedError
-
-    def describe(self, numbers: NamedTuple) -> str:
-        raise NotImplementedError
 
     def values(self) -> dict:
         """Os argumentos de `measure`, como os controles estão."""

@@ -18,11 +18,11 @@ from torch import Tensor
 
 from vae_lessons import style
 from vae_lessons.data import Dataset
-from vae_lessons.distributions import Normal
 from vae_lessons.evaluation import kl_per_dimension, posterior_mean_variance, rate_distortion
 from vae_lessons.explore.base import Explorer, column, picture, row, text, title
 from vae_lessons.explore.canvas import GREYS, SCALE, Canvas, Panel
 from vae_lessons.explore.images import Greys, greys_of
+from vae_lessons.explore.paths import is_standard_normal
 from vae_lessons.models import VAE, evaluating
 from vae_lessons.style import latent_name, number, round_sum
 from vae_lessons.training import Run
@@ -344,10 +344,11 @@ def _by_beta_and_seed(sweep: Sequence[Run]) -> dict[tuple[float, int], Run]:
                 "Cada item da varredura deve ser um Run(model, history, config), como fit_many devolve, mas veio "
                 f"{type(run).__name__}."
             )
-        if not isinstance(run.model, VAE) or not isinstance(run.model.prior, Normal):
+        if not isinstance(run.model, VAE) or not is_standard_normal(run.model.prior):
+            prior = f" com prior {type(run.model.prior).__name__}" if isinstance(run.model, VAE) else ""
             raise TypeError(
-                "explore_beta percorre latentes normais, e os modelos devem ser VAEs (vae_lessons.models.VAE), mas "
-                f"veio {type(run.model).__name__}."
+                "explore_beta percorre latentes normais, e os modelos devem ser VAEs (vae_lessons.models.VAE) de prior "
+                f"N(0, I), mas veio {type(run.model).__name__}{prior}."
             )
     runs = {}
     for run in sweep:

@@ -259,13 +259,13 @@ def _frame() -> Figure:
         [30], [58], "o", markersize=8, markerfacecolor=style.WHITE, markeredgecolor=style.BLACK, markeredgewidth=1.2
     )
     legend.plot(
-        [30], [80], "o", markersize=9, markerfacecolor=_STRONG[0], markeredgecolor=style.BLACK, markeredgewidth=1.6
+        [30], [80], "o", markersize=9, markerfacecolor=style.SILVER, markeredgecolor=style.BLACK, markeredgewidth=1.6
     )
     meanings = (
         "amostras, na cor da classe do argmax",
         "π",
         f"média de y ({_SAMPLES} amostras)",
-        "a amostra que está aberta ao lado",
+        "a amostra aberta ao lado, na sua cor",
     )
     for y, meaning in zip((14, 36, 58, 80), meanings, strict=True):
         legend.text(50, y, meaning, fontsize=9.5, va="center")

@@ -3,6 +3,7 @@
 A cada movimento só se decodifica um z e se pinta um marcador sobre um mapa já pronto: poucos milissegundos.
 """
 
+import itertools
 import warnings
 from typing import NamedTuple
 
@@ -15,11 +16,12 @@ from PIL import Image
 from torch import Tensor
 
 from vae_lessons.data import Dataset
-from vae_lessons.distributions import Normal
+from vae_lessons.distributions import Normal, draws
+from vae_lessons.distributions import draw as draw_from
 from vae_lessons.explore.base import Explorer, column, group, picture, png_bytes, row, text
 from vae_lessons.explore.images import greys_of
 from vae_lessons.explore.latent_map import SIDE, LatentMap
-from vae_lessons.explore.paths import slerp
+from vae_lessons.explore.paths import is_standard_normal, slerp
 from vae_lessons.explore.sliders import ROUNDING, ExactSlider
 from vae_lessons.models import VAE, evaluating
 from vae_lessons.plotting import png
@@ -27,6 +29,7 @@ from vae_lessons.style import latent_name, number
 from vae_lessons.suitability import measured
 
 _SEED = 0
+_AT_ONCE = 4096  # imagens codificadas de uma vez: limita a memória
 _STEP = 0.1  # dos controles de z, em unidades de z
 
 _CAPTIONS = {
@@ -83,8 +86,7 @@ class LatentExplorer(Explorer):
         if model.latent_dim > 2:
             order.sort(key=lambda dim: activity[dim], reverse=True)
         center, spread = _center_and_spread(model, self.means)
-        labels = None if data.y is None else data.y.cpu()
-        standard = isinstance(model.prior, Normal)
+        labels, standard = None if data.y is None else data.y.cpu(), is_standard_normal(model.prior)
         self._latent_map = LatentMap(self.means, labels, order[:2], prior_circles=standard)
         self._generator = torch.Generator(_device(model)).manual_seed(_SEED)
 
@@ -94,7 +96,7 @@ class LatentExplorer(Explorer):
         sliders = _latent_sliders(center, spread, activity)
         c = self.controls = {
             **sliders,
-            **_buttons(),
+            **_buttons(center),
             **_image_choosers(data),
             **_path_controls(),
             "show": _show_control(),
@@ -106,7 +108,7 @@ class LatentExplorer(Explorer):
         c["show"].observe(self._follow, "value")
         for name in ("from_index", "to_index", "position", "path"):
             c[name].observe(self._interpolate, "value")
-        c["random"].on_click(lambda _: self._go(model.prior.sample(self._generator)))
+        c["random"].on_click(lambda _: self._go(self._from_the_prior()))
         c["zero"].on_click(lambda _: self._go(center))
         c["encode"].on_click(lambda _: self._go(self.means[c["index"].value]))
         self._render()
@@ -125,7 +127,7 @@ class LatentExplorer(Explorer):
             if show == "média":
                 return LatentNumbers(z, likelihood.mean[0], show)
             generator = torch.Generator(z.device).manual_seed(_SEED + draw)
-            return LatentNumbers(z, likelihood.sample(generator)[0], show)
+            return LatentNumbers(z, draw_from(likelihood, generator)[0], show)
 
     def paint(self, numbers: LatentNumbers) -> Image.Image:
         """A imagem decodificada, um ponto por pixel."""
@@ -156,6 +158,10 @@ class LatentExplorer(Explorer):
 
     def _go(self, z: Tensor) -> None:
         self.move(**{f"z{dim}": value for dim, value in enumerate(z.to(self.means.dtype).tolist())})
+
+    def _from_the_prior(self) -> Tensor:
+        with evaluating(self.model):
+            return draws(self.model.prior, 1, self._generator)[0]
 
     def _interpolate(self, _change) -> None:
         if not self._moving:
@@ -233,13 +239,15 @@ def _posterior_means(model: VAE, data: Dataset) -> Tensor:
         warnings.simplefilter("ignore", UserWarning)  # avisam do que for chamado de ELBO, e aqui nada é
         x = measured(model, data)
     with evaluating(model):
-        means = model.encode(x.to(_parameter(model))).mean.cpu()
-    if means.shape[1:] != (model.latent_dim,):
+        parts = [getattr(model.encode(rows.to(_tensor_of(model))), "mean", None) for rows in x.split(_AT_ONCE)]
+    if parts[0] is None or parts[0].shape[1:] != (model.latent_dim,):
+        found = "não tem média" if parts[0] is None else f"tem forma {tuple(parts[0].shape)}"
         raise TypeError(
             "explore_latent percorre latentes contínuos, com a média da posterior [B, Z], mas a de "
-            f"{type(model).__name__} tem forma {tuple(means.shape)}. Num modelo de latentes categóricos, "
+            f"{type(model).__name__} {found}. Num modelo de latentes categóricos, "
             "troque um código de cada vez e decodifique com model.decode."
         )
+    means = torch.cat(parts).cpu()
     if not means.isfinite().all():
         raise ValueError("O codificador devolveu NaN ou infinito. Treine o modelo de novo antes de explorá-lo.")
     return means
@@ -269,10 +277,11 @@ def _latent_sliders(center: Tensor, spread: Tensor, activity: list[float]) -> di
     }
 
 
-def _buttons() -> dict[str, widgets.Button]:
+def _buttons(center: Tensor) -> dict[str, widgets.Button]:
+    home = "Voltar ao centro" if center.any() else "Voltar a zero"
     return {
         "random": widgets.Button(description="z ao acaso", tooltip="Sorteia z da prior p(z)"),
-        "zero": widgets.Button(description="Voltar a zero", tooltip="Leva z à média da prior"),
+        "zero": widgets.Button(description=home, tooltip="Leva z à média da prior"),
         "encode": widgets.Button(
             description="Codificar",
             layout=Layout(margin="2px 2px 2px 62px", width="84px"),
@@ -327,13 +336,13 @@ def _path_controls() -> dict[str, widgets.Widget]:
     }
 
 
-def _parameter(model: VAE) -> Tensor:
+def _tensor_of(model: VAE) -> Tensor:
     """Um tensor do modelo, de que se tiram o dispositivo e o tipo."""
-    return next(model.parameters())
+    return next(itertools.chain(model.parameters(), model.buffers()))
 
 
 def _device(model: VAE) -> torch.device:
-    return _parameter(model).device
+    return _tensor_of(model).device
 
 
 def _require_compatible(model: VAE, data: Dataset) -> None:
@@ -345,7 +354,7 @@ def _require_compatible(model: VAE, data: Dataset) -> None:
             'Use, por exemplo, load("digits", "test"), ou data.from_images, se as imagens são suas.'
         )
     greys_of(data)
-    z = _parameter(model).new_zeros(1, model.latent_dim)
+    z = _tensor_of(model).new_zeros(1, *model.latent_shape)
     with evaluating(model):
         decoded = model.decode(z).mean
     if decoded.shape[-1] != data.x.shape[1]:

@@ -1,9 +1,11 @@
-"""Caminhos entre dois códigos."""
+"""Onde se anda no espaço latente: entre dois códigos, e em volta da prior."""
 
 import math
 
 import torch
 from torch import Tensor
+
+from vae_lessons.distributions import Normal
 
 _TOO_SMALL = 1e-6  # norma ou seno abaixo do qual não há direção
 
@@ -28,3 +30,8 @@ def slerp(start: Tensor, end: Tensor, t: float) -> Tensor:
         return torch.lerp(start, end, t)
     direction = torch.cos(t * angle) * u + torch.sin(t * angle) * across / across.norm()
     return torch.lerp(start_norm, end_norm, t) * direction
+
+
+def is_standard_normal(prior) -> bool:
+    """A prior é N(0, I)?"""
+    return isinstance(prior, Normal) and not (prior.mean.any() or prior.log_var.any())

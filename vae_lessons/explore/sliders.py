@@ -33,22 +33,33 @@ class _Exact:
 
     def place(self, value: float) -> None:
         """Vai a `value`; se estiver fora da faixa, ela se alarga em vez de cortá-lo."""
-        position, (low, high) = self._position(value), self._range
+        position, high = self._position(value), self._range[1]
         with self.hold_sync():
-            self.min, self.max = min(low, math.floor(position)), max(high, math.ceil(position))
+            # Primeiro alargar, depois andar, depois estreitar: noutra ordem o valor, antigo ou novo, seria cortado.
+            self.min, self.max = min(self.min, math.floor(position)), max(self.max, math.ceil(position))
             self.value = value
+            self.max = max(high, math.ceil(position))
+            self._align()
 
     def notify_change(self, change) -> None:
         with self.hold_sync():  # min e value seguem juntos: separados, o navegador arredondaria entre um e outro
             if change["name"] == "value":
                 if isinstance(change["old"], float):  # na construção ainda não há valor antigo
                     self._left_behind = [*self._left_behind[-99:], change["old"]]
-                position = self._position(self.value)
-                steps = (position - self.min) / self.step
-                if abs(steps - round(steps)) * self.step > ROUNDING:
-                    low = min(self._range[0], math.floor(position))
-                    self.min = position - math.ceil((position - low) / self.step) * self.step
+                if not self._on_a_step(self.min):
+                    self._align()
             super().notify_change(change)
+
+    def _align(self) -> None:
+        """Põe `min` no começo da faixa ou, se dali não se chega ao valor em passos inteiros, um pouco abaixo."""
+        position = self._position(self.value)
+        low = min(self._range[0], math.floor(position))
+        self.min = low if self._on_a_step(low) else position - math.ceil((position - low) / self.step) * self.step
+
+    def _on_a_step(self, start: float) -> bool:
+        """De `start` se chega à posição em passos inteiros?"""
+        steps = (self._position(self.value) - start) / self.step
+        return abs(steps - round(steps)) * self.step <= ROUNDING
 
     def send_state(self, key=None) -> None:
         """Em ordem alfabética, max e min antes de value: é nessa ordem que o navegador os aplica."""

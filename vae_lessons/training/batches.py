@@ -1,9 +1,10 @@
 """Os exemplos, no dispositivo do treino, e os lotes que o modelo vê."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vae_lessons.data import Dataset, as_dataset, binarize
 from vae_lessons.suitability import require_suitable
@@ -55,6 +56,13 @@ def prepare(data: Dataset | Tensor, model, objective: Objective, config: TrainCo
     if config.binarize == "static" and data.x.dtype == torch.uint8:
         data = replace(data, x=binarize(data.x, "static").mul(255).to(torch.uint8))
     return Examples(data.to(device), "dynamic" if config.binarize == "dynamic" else "none", labeled)
+
+
+def start_from(examples: Examples, models: Iterable[nn.Module]) -> None:
+    """Dá aos modelos o que eles tiram dos dados antes de treinar (ver VAE.start_from)."""
+    for model in models:
+        if hasattr(model, "start_from"):
+            model.start_from(examples.data.x)
 
 
 def with_fixed_bits(examples: Examples) -> Examples:

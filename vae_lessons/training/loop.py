@@ -23,7 +23,7 @@ from vae_lessons.devices import threads_for
 from vae_lessons.models import VAE, evaluating, mode
 from vae_lessons.objectives import elbo
 from vae_lessons.randomness import seeded
-from vae_lessons.training.batches import Examples, prepare, with_fixed_bits
+from vae_lessons.training.batches import Examples, prepare, start_from, with_fixed_bits
 from vae_lessons.training.checkpoint import Checkpoint, TrainingState, identity_of
 from vae_lessons.training.config import TrainConfig, choose_backend, require_config
 from vae_lessons.training.distributed import join, local_device
@@ -70,7 +70,8 @@ def fit(
     backend = choose_backend(config.backend, device, n_processes=group.size)
     examples = prepare(data, model, objective, config, device)
     held_out = None if validation is None else with_fixed_bits(prepare(validation, model, objective, config, device))
-    run = RunInProgress(model.to(device), config)
+    start_from(examples, [model.to(device)])
+    run = RunInProgress(model, config)
     trainer = Single(model, examples, config, objective, schedules, backend=backend, group=group)
     state = TrainingState(run, trainer.optimizer, device, group)
     identity = identity_of(model, examples, held_out, config, objective, schedules, group.size)

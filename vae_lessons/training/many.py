@@ -19,7 +19,7 @@ from vae_lessons.data import Dataset
 from vae_lessons.devices import choose_device
 from vae_lessons.models import VAE
 from vae_lessons.objectives import elbo
-from vae_lessons.training.batches import prepare, with_fixed_bits
+from vae_lessons.training.batches import prepare, start_from, with_fixed_bits
 from vae_lessons.training.config import TrainConfig, require_config
 from vae_lessons.training.history import History
 from vae_lessons.training.loop import train_epochs, training
@@ -85,7 +85,8 @@ def fit_many(
     held_out = (
         None if validation is None else with_fixed_bits(prepare(validation, models[0], objective, config, device))
     )
-    runs = [RunInProgress(model.to(device), c) for model, c in zip(models, configs, strict=True)]
+    start_from(examples, [model.to(device) for model in models])
+    runs = [RunInProgress(model, c) for model, c in zip(models, configs, strict=True)]
     with training(nn.ModuleList(models), config, device, seed=configs[0].seed):
         stack = Stack(models, configs, examples, objective, schedules)
         train_epochs(stack, runs, config, objective, schedules, held_out, progress=progress)

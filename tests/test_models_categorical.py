@@ -1,13 +1,12 @@
 """O VAE categórico: com poucos códigos, log p(x), a ELBO e a posterior são somas, e tudo é comparado com elas."""
 
-import itertools
 import math
 from functools import partial
-from typing import NamedTuple
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
+from toys import Enumerated, assert_mean_is, enumerated
 
 from vae_lessons.data import load
 from vae_lessons.distributions import Bernoulli, Categorical, kl_divergence
@@ -30,31 +29,6 @@ ESTIMATORS = {
 }
 
 
-class Enumerated(NamedTuple):
-    """Um VAE categórico de 9 códigos, dados x [B, D] e, por soma, log p(x), a ELBO e KL(q ‖ p(z|x)), [B]."""
-
-    model: CategoricalVAE
-    x: Tensor
-    log_evidence: Tensor
-    elbo: Tensor
-    kl_to_posterior: Tensor
-
-
-def enumerated(model: CategoricalVAE, x: Tensor) -> Enumerated:
-    codes = list(itertools.product(range(model.n_classes), repeat=model.n_latents))
-    one_hots = torch.stack([torch.eye(model.n_classes, dtype=x.dtype)[list(code)] for code in codes])
-    with torch.no_grad():
-        pixels = torch.sigmoid(model.decoder(one_hots.flatten(1)))[:, None]
-        log_likelihood = (x * pixels.log() + (1 - x) * (1 - pixels).log()).sum(-1)  # [códigos, B]
-        log_joint = log_likelihood - model.n_latents * math.log(model.n_classes)
-        logits = model.encoder(x).unflatten(-1, (model.n_latents, model.n_classes))
-    probabilities = torch.softmax(logits, -1)
-    log_q = torch.stack([sum(probabilities[:, n, k].log() for n, k in enumerate(code)) for code in codes])
-    log_evidence = log_joint.logsumexp(0)
-    bound = (log_q.exp() * (log_joint - log_q)).sum(0)
-    return Enumerated(model, x, log_evidence, bound, (log_q.exp() * (log_q - log_joint + log_evidence)).sum(0))
-
-
 @pytest.fixture(scope="module")
 def case() -> Enumerated:
     torch.manual_seed(0)
@@ -63,11 +37,6 @@ def case() -> Enumerated:
         model.encoder[-1].weight.mul_(4)  # para que q não seja uniforme
         model.decoder[-1].weight.mul_(6)  # e z importe
     return enumerated(model, torch.bernoulli(torch.full((4, D), 0.5, dtype=torch.float64)))
-
-
-def assert_mean_is(samples, expected):
-    standard_error = samples.std(0) / math.sqrt(len(samples))
-    assert ((samples.mean(0) - expected).abs() <= 4 * standard_error).all()
 
 
 def repeated(case: Enumerated, estimator, n_samples=1):

@@ -1,3 +1,0 @@
-"""Nome antigo de vae_lessons.authoring.lab."""
-
-from vae_lessons.authoring.lab import *  # noqa: F403
