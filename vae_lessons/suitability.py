@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from vae_lessons.data import Dataset, as_dataset, binarize
+from vae_lessons.data.binarization import HALF_SCALE, to_unit_interval
 
 _UNIT_INTERVAL = ("bernoulli", "continuous_bernoulli")
-_DARKEST_BRIGHTEST = 128  # um conjunto de imagens uint8 em que nenhum pixel chega à metade da escala não é de 0 a 255
 
 
 def require_suitable(model, data: Dataset, *, mode: str) -> None:
@@ -46,7 +46,7 @@ def measured(model, data: Dataset | Tensor) -> Tensor:
 
 def _require_full_scale(data: Dataset) -> None:
     least, most = (int(value) for value in data.x.aminmax())
-    if 0 < most < _DARKEST_BRIGHTEST:
+    if 0 < most < HALF_SCALE:
         raise ValueError(
             f"{data.name!r} tem {data.columns} uint8 que vão de {least} a {most}; o esperado é de 0 a 255, e assim o "
             "modelo veria imagens quase pretas. Ponha tudo na escala: por exemplo, "
@@ -64,8 +64,8 @@ def _require_support(data: Dataset, likelihood) -> None:
     if likelihood in _UNIT_INTERVAL and not (least >= 0 and most <= 1):
         raise ValueError(
             f"likelihood={likelihood!r} é para números entre 0 e 1, mas os de {data.name!r} vão de {least:.3g} a "
-            f"{most:.3g}. Se são tons de cinza de 0 a 255, divida por 255 ou converta para uint8; senão, "
-            "use outra verossimilhança, como 'gaussian'."
+            f"{most:.3g}. Se são tons de cinza, ponha-os na escala, {to_unit_interval(least, most, 'x')}; senão, use "
+            "outra verossimilhança, como 'gaussian'."
         )
 
 

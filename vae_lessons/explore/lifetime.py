@@ -40,7 +40,7 @@ def _cell_and_run() -> tuple[object, object]:
     if cell:
         return cell, message["header"]["msg_id"]
     frame = sys._getframe()
-    while frame.f_back and frame.f_globals["__name__"].startswith(f"{__package__}."):
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith(f"{__package__}."):
         frame = frame.f_back
     return (frame.f_code.co_filename, frame.f_lineno), object()
 
