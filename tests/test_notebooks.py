@@ -13,6 +13,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from vae_lessons.authoring.exercises import exercises, solved, tags, verdicts
+from vae_lessons.authoring.reading import essential, hidden, rounded, stated, whole
 from vae_lessons.authoring.running import execute
 from vae_lessons.authoring.store import tidy
 from vae_lessons.exercises import EXERCISES
@@ -22,6 +23,8 @@ CELL_TIMEOUT = 600  # segundos: uma célula leva um décimo disso numa máquina 
 
 KNOWN_TAGS = {"exercise", "solution", "nbval-ignore-output"}
 MAX_LINES, MAX_MEDIAN_LINES = 30, 12
+MAX_WORDS, CLASS = 2500, 65  # palavras e minutos do caminho essencial
+MIN_PREDICTIONS = 3
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 every_lesson = pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
@@ -144,6 +147,49 @@ def test_lesson_has_exactly_the_exercises_of_its_number(path):
     assert asked == [exercise_id for exercise_id in EXERCISES if exercise_id.startswith(f"{number}.")]
 
 
+@every_lesson
+def test_the_essential_path_fits_in_a_class(path):
+    reading = essential(read(path))
+    assert reading.words <= MAX_WORDS
+    assert reading.minutes <= CLASS
+
+
+@every_lesson
+def test_the_promised_times_are_the_measured_ones(path):
+    notebook = read(path)
+    assert stated(notebook) == (rounded(essential(notebook)), rounded(whole(notebook)))
+
+
+@every_lesson
+def test_the_reader_predicts_before_seeing(path):
+    """**Preveja.** pergunta, e a mesma célula traz, recolhida, a resposta com a razão."""
+    questions = [cell.source for cell in read(path).cells if "**Preveja.**" in cell.source]
+    assert len(questions) >= MIN_PREDICTIONS
+    assert all("<details>" in question.split("**Preveja.**")[1] for question in questions)
+
+
+def verdict_only(cell):
+    """Tudo o que a célula mostra são linhas que dizem se algo é verdade."""
+    shown = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.outputs]
+    lines = [line for line in "".join(shown).splitlines() if line.strip()]
+    pictures = any("image/png" in output.get("data", {}) for output in cell.outputs)
+    return bool(lines) and not pictures and all(re.search(r"\b(True|False)$", line.strip()) for line in lines)
+
+
+@every_lesson
+def test_no_cell_in_sight_shows_only_a_verdict(path):
+    """Quem lê vê os números; o que só o nbval precisa saber fica numa célula recolhida, com assert."""
+    found = [cell.source for cell in code_cells(read(path)) if verdict_only(cell) and not hidden(cell)]
+    assert found == []
+
+
+@every_lesson
+def test_what_is_folded_is_only_a_guard(path):
+    """Nada do que a lição usa adiante se esconde: a célula recolhida só confere, e não mostra nada."""
+    folded = [cell for cell in code_cells(read(path)) if hidden(cell)]
+    assert all(compared(cell) and not cell.outputs for cell in folded)
+
+
 # Executar. O nbval executa a lição em branco, e o conftest.py da raiz tira a rede dos kernels: aqui, a lição resolvida.
 
 
@@ -188,3 +234,18 @@ def test_picture_without_a_compared_cell_is_caught():
     assert found(picture(), new_code_cell("assert True")) == []
     assert found(printing(), picture(), definition) == [1]
     assert found(picture(), tagged(printing('check("00.1", ...)'), "exercise"), printing()) == [0]
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("a soma é 1: True\n", True),
+        ("True\nFalse\n", True),
+        ("0.25 contra 0.25, diferença 1e-17\n", False),
+        ("0.25 e 0.25: True\nmas 0.3 e 0.4\n", False),
+        ("", False),
+    ],
+)
+def test_a_verdict_is_recognized(text, verdict):
+    outputs = [new_output("stream", text=text)] if text else []
+    assert verdict_only(new_code_cell("print()", outputs=outputs)) is verdict

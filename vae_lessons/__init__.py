@@ -7,6 +7,7 @@ Cada arquivo trata de uma ideia, e só importa os que estão abaixo dele nesta l
     exercises                           a correção dos exercícios
     installation                        o que há nesta máquina
     training                            o núcleo de treino
+    drawings                            os desenhos de uma lição só
     plotting, diagrams                  figuras
     evaluation, disentanglement         medidas
     objectives                          a ELBO e seus parentes
