@@ -136,9 +136,7 @@ def series_map() -> Diagram:
         f'fill-opacity="0.12" stroke="{SILVER}" stroke-dasharray="6 4"/>',
         _text(32, below + 26, "Em preparação", size=15, color=FAINT, weight="bold", anchor="start"),
         *(
-            _text(
-                32 + 222 * (i // 3), below + 60 + 32 * (i % 3), f"{n} · {title}", size=14, color=FAINT, anchor="start"
-            )
+            _text(columns[i // 3], below + 60 + 32 * (i % 3), f"{n} · {title}", size=14, color=FAINT, anchor="start")
             for i, (n, title) in enumerate(series.COMING.items())
         ),
     ]
