@@ -18,7 +18,11 @@ EXERCISES = (
                 "784 é o número de pixels, e também o de algarismos em base 2. Aqui se contam os algarismos em base 10.",
             ),
             Mistake(236, "236 é a parte inteira de log₁₀ do número. Quantos algarismos tem 10, cujo log₁₀ é 1?"),
-            Mistake(1568, "1568 é 2 · 784. Cada pixel a mais multiplica por 2 o número de imagens: é 2 elevado a 784."),
+            Mistake(
+                4,
+                "4 são os algarismos de 2 · 784. Cada pixel a mais não soma imagens: multiplica o número delas por 2.",
+            ),
+            Mistake(1568, "1568 é 2 · 784. Cada pixel a mais não soma imagens: multiplica o número delas por 2."),
             Mistake(
                 6, "6 é de 784², o número de pares de pixels. Cada pixel tem duas possibilidades: é 2 elevado a 784."
             ),
@@ -26,7 +30,10 @@ EXERCISES = (
                 1888,
                 "aqui cada pixel teve 256 níveis de cinza. A pergunta é para pixels pretos ou brancos: duas possibilidades cada um.",
             ),
-            Mistake(2**784, "esse é o próprio número. Quantos algarismos ele tem? Experimente len(str(...))."),
+            Mistake(
+                torch.tensor(2.0**784, dtype=torch.float64),
+                "esse é o próprio número. Quantos algarismos ele tem? Experimente len(str(...)).",
+            ),
         ),
         insight="Quase todas essas imagens são chuvisco.",
         hint="Cada pixel multiplica por 2 o número de imagens; str(n) dá os algarismos de n.",
@@ -77,9 +84,7 @@ EXERCISES = (
                 -150.0,
                 "essa é a do modelo de dois números. Crie outro, com latent_dim=16, e treine-o com os mesmos SETTINGS.",
             ),
-            Mistake(
-                105.0, "o número está certo, e o sinal não: a ELBO é um logaritmo de probabilidade, e aqui é negativa."
-            ),
+            Mistake(-262.0, "essa parece a da primeira época. A última do histórico é history.elbo[-1]."),
         ),
         insight="São dezenas de nats a mais que com dois números.",
         hint="Crie o modelo com latent_dim=16, treine-o com fit(..., train, SETTINGS) e entregue .elbo[-1] do histórico.",
