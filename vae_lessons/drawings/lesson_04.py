@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vae_lessons import style
 from vae_lessons.plotting import draw_heatmap
-from vae_lessons.style import BLACK, BLUE, GREEN, GREY, ORANGE, SILVER, number
+from vae_lessons.style import BLACK, BLUE, GREEN, GREY, ORANGE, SILVER, WHITE, number
 
 FACTOR_COLORS = {"x": BLUE, "raio": ORANGE, "y": GREEN}  # a cor de cada fator, em toda a lição
 _MARKS = "osD^v"
@@ -24,7 +24,9 @@ def eigenvalue_bars(eigenvalues: Sequence[float], names: Sequence[str], prices: 
         ax = fig.subplots()
         for place, (value, name) in enumerate(zip(eigenvalues, names, strict=True), start=1):
             ax.bar(place, value, width=0.7, color=FACTOR_COLORS.get(name, SILVER))
-            ax.text(place, value + 0.25, f"{name}\n{number(value, 1)}".strip(), ha="center", va="bottom", fontsize=10)
+            words = f"{name} {number(value, 1)}".strip()
+            over = {"facecolor": WHITE, "edgecolor": "none", "pad": 1}  # a linha de água passa por trás do número
+            ax.text(place, value + 0.2, words, ha="center", va="bottom", fontsize=10, bbox=over, zorder=3)
         for price in prices:
             ax.axhline(price, color=BLACK, linestyle="--", linewidth=1)
             words = f"βσ² = {number(price)}"
@@ -53,14 +55,14 @@ def rate_distortion_plane(points: Mapping[float, Sequence[tuple[float, float]]],
 
 
 def rotation_cost(angles: Sequence[float], measured: Sequence[float], predicted: Sequence[float]) -> Figure:
-    """Quanto D + βR sobe, em nats, ao girar de cada ângulo dois latentes de um modelo treinado."""
+    """Quanto D + βR sobe, em nats, ao girar dois latentes: medido em cada ângulo, previsto em cada grau de 0 a 90."""
     with matplotlib.rc_context(style.RC):
         fig = Figure(figsize=(6.4, 3.1))
         ax = fig.subplots()
-        ax.plot(angles, predicted, color=ORANGE, label="previsto pela fórmula")
+        ax.plot(range(len(predicted)), predicted, color=ORANGE, label="previsto pela fórmula")
         ax.plot(angles, measured, "o", color=BLUE, label="medido no modelo")
         ax.axhline(0, color=GREY, linewidth=0.8)
-        ax.set(xlabel="ângulo (graus)", ylabel="aumento de D + βR (nats)", xticks=angles)
+        ax.set(xlabel="ângulo (graus)", ylabel="aumento de D + βR (nats)", xticks=list(angles))
         ax.legend()
     return fig
 
