@@ -7,6 +7,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
+from matplotlib.ticker import MultipleLocator
 from torch import Tensor
 
 from vae_lessons import style
@@ -24,7 +25,7 @@ def class_panels(codes: Tensor, labels: Tensor, names: Sequence[str] | None = No
     rows = -(-len(classes) // columns)
     reach = 1.05 * codes.abs().max().item()
     with matplotlib.rc_context(style.RC):
-        fig = Figure(figsize=(1.75 * columns + 0.3, 1.9 * rows + 0.2), dpi=110)
+        fig = Figure(figsize=(1.7 * columns + 0.4, 1.75 * rows + 0.75), dpi=110, layout="compressed")
         panels = fig.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         for ax, label in zip(panels.flat, classes, strict=False):
             ax.scatter(*codes.T.numpy(), s=3, color=MIST, linewidths=0)
@@ -101,39 +102,38 @@ def line_and_arc(straight: Tensor, arc: Tensor) -> Figure:
     return fig
 
 
-def posteriors(density: Tensor, ticks: Tensor, mean: Tensor, sigma: Tensor, titles: Sequence[str]) -> Figure:
-    """A posterior exata de algumas imagens, em tons de azul, e a elipse de 2σ da q que o codificador dá a cada uma.
+def posteriors(
+    density: Sequence[Tensor],
+    center: Tensor,
+    offsets: Tensor,
+    ellipses: Mapping[str, tuple[Tensor, Tensor]],
+    titles: Sequence[str],
+) -> Figure:
+    """A posterior exata de algumas imagens, em tons de azul, e as elipses de 2σ das q que se lhe comparam.
 
-    density: [N, K, K], com z₁ na primeira dimensão da grade e z₂ na segunda · ticks: [K] · mean, sigma: [N, 2].
+    density: uma [K, K] por imagem, com z₁ na primeira dimensão · center: [N, 2], o meio de cada painel · offsets: [K],
+    as distâncias da grade ao meio, as mesmas em todos · ellipses: nome → (médias [N, 2], desvios padrão [N, 2]).
     """
     with matplotlib.rc_context(style.RC):
-        fig = Figure(figsize=(2.05 * len(density) + 0.3, 2.45), dpi=110)
-        panels = fig.subplots(1, len(density), sharey=True, squeeze=False)[0]
-        for ax, values, center, width, title in zip(
-            panels, density, mean.tolist(), sigma.tolist(), titles, strict=True
-        ):
-            _draw_posterior(ax, values, ticks, center, width)
-            ax.set_title(title, fontsize=10)
-            ax.set_xlabel(latent_name(0))
+        fig = Figure(figsize=(2.1 * len(density) + 0.2, 2.9), dpi=110)
+        panels = fig.subplots(1, len(density), squeeze=False)[0]
+        for n, (ax, values) in enumerate(zip(panels, density, strict=True)):
+            middle = center[n]
+            across, up = ((value + offsets).numpy() for value in middle)
+            ax.pcolormesh(across, up, values.T.numpy(), cmap=style.SEQUENTIAL, shading="nearest")
+            for (name, (mean, sigma)), (color, dashes) in zip(ellipses.items(), style.LINES[1:], strict=False):
+                _draw_ellipse(ax, mean[n].tolist(), sigma[n].tolist(), color, dashes, name)
+            ax.set(aspect="equal", title=titles[n], xlabel=latent_name(0))
+            ax.title.set_fontsize(10)
+            for axis in (ax.xaxis, ax.yaxis):
+                axis.set_major_locator(MultipleLocator(0.5))
         panels[0].set_ylabel(latent_name(1))
+        fig.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(ellipses))
     style.decimal_commas(fig)
     return fig
 
 
-def _draw_posterior(ax: Axes, values: Tensor, ticks: Tensor, center: list[float], width: list[float]) -> None:
-    """Uma janela do plano que contém a elipse e quase toda a massa da posterior."""
-    mass = values / values.sum()
-    low, high = [], []
-    for dim in (0, 1):
-        cumulative = mass.sum(1 - dim).cumsum(0)
-        first, last = (
-            ticks[int((cumulative < share).sum().clamp(max=len(ticks) - 1))].item() for share in (0.001, 0.999)
-        )
-        low.append(min(first, center[dim] - 2 * width[dim]))
-        high.append(max(last, center[dim] + 2 * width[dim]))
-    half = 0.55 * max(top - bottom for bottom, top in zip(low, high, strict=True))
-    ax.pcolormesh(ticks, ticks, values.T, cmap=style.SEQUENTIAL, shading="nearest", rasterized=True)
-    ax.add_patch(Ellipse(center, 4 * width[0], 4 * width[1], fill=False, edgecolor=style.ORANGE, linewidth=1.8))
-    for set_limits, bottom, top in zip((ax.set_xlim, ax.set_ylim), low, high, strict=True):
-        set_limits((bottom + top) / 2 - half, (bottom + top) / 2 + half)
-    ax.set_aspect("equal")
+def _draw_ellipse(ax: Axes, mean: list[float], sigma: list[float], color: str, dashes, name: str) -> None:
+    ellipse = Ellipse(mean, 4 * sigma[0], 4 * sigma[1], fill=False, edgecolor=color, linestyle=dashes, linewidth=1.8)
+    ellipse.set_label(name)
+    ax.add_patch(ellipse)
