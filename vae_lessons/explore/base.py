@@ -3,7 +3,7 @@
 import base64
 import contextlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import ipywidgets as widgets
@@ -76,6 +76,7 @@ class Explorer(widgets.VBox):
     """
 
     inputs: tuple[str, ...]  # os controles de que a figura depende
+    recorded: dict[str, Sequence | None] = {}  # os que vivem na página sem kernel, e em que valores; None, em todos
     controls: dict[str, widgets.Widget]
     picture: widgets.Image
     numbers: NamedTuple
