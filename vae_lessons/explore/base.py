@@ -76,7 +76,7 @@ class Explorer(widgets.VBox):
     """
 
     inputs: tuple[str, ...]  # os controles de que a figura depende
-    recorded: dict[str, Sequence | None] = {}  # os que vivem na página sem kernel, e em que valores; None, em todos
+    recorded: tuple[tuple[str, Sequence | None], ...] = ()  # os que vivem na página sem kernel, e em que valores
     controls: dict[str, widgets.Widget]
     picture: widgets.Image
     numbers: NamedTuple

@@ -18,7 +18,9 @@ _EXTRA = 'Falta {}, que monta as páginas. Instale-o com: pip install -e ".[page
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m vae_lessons.publish", description=__doc__.splitlines()[0])
     parser.add_argument("lessons", nargs="*", type=user_path, help="as lições; sem elas, todas as de notebooks/")
-    parser.add_argument("--output", type=user_path, required=True, help="a pasta do site, criada ou trocada por inteiro")
+    parser.add_argument(
+        "--output", type=user_path, required=True, help="a pasta do site, criada ou trocada por inteiro"
+    )
     parser.add_argument("--repository", help="o endereço do repositório: acrescenta atalhos para o Colab e o Binder")
     parser.add_argument("--branch", default="main", help="o ramo desse repositório (main)")
     parser.add_argument("--hub", help="o endereço de um JupyterHub com nbgitpuller: acrescenta um atalho para ele")

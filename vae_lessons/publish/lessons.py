@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import copy
 import html
 import io
 import json
@@ -16,6 +17,7 @@ from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from PIL import Image
 
+from vae_lessons.authoring.exercises import tags
 from vae_lessons.authoring.offline import kernels_without_network
 from vae_lessons.authoring.running import execute
 from vae_lessons.authoring.store import environment, tidy
@@ -82,9 +84,10 @@ def prepare(notebook: NotebookNode, name: str, *, links: list[Link] | None = Non
     for cell in notebook.cells:
         if cell.cell_type == "code" and cell.metadata.get("jupyter", {}).get("source_hidden"):
             continue  # uma guarda: é do nbval, e não do leitor
-        cell = nbformat.from_dict({**cell, "metadata": {}} | _without_tags(cell))
+        cell = copy.deepcopy(cell)
+        exercise = "exercise" in tags(cell)
+        cell.metadata = nbformat.from_dict({})
         if cell.cell_type == "code":
-            exercise = "exercise" in _tags(notebook, cell)
             cell.outputs = [_shown(output, name, files, exercise=exercise) for output in cell.outputs]
         elif cell.cell_type == "markdown":
             cell.source = _PAGE_LINK.sub(_with_anchor, cell.source)
@@ -96,14 +99,6 @@ def prepare(notebook: NotebookNode, name: str, *, links: list[Link] | None = Non
     time = _TIME.search(first)
     page = nbformat.v4.new_notebook(metadata=notebook.metadata, cells=cells)
     return Page(name, title[1] if title else name, time[1].replace("\n", " ") if time else "", page, files)
-
-
-def _without_tags(cell: NotebookNode) -> dict:
-    return {"metadata": {"tags": list(cell.metadata.get("tags", []))}}
-
-
-def _tags(_notebook: NotebookNode, cell: NotebookNode) -> list[str]:
-    return cell.metadata.get("tags", [])
 
 
 def _shown(output: NotebookNode, name: str, files: dict[str, bytes], *, exercise: bool) -> NotebookNode:
@@ -136,7 +131,7 @@ def _picture(png: str, alt: str, name: str, files: dict[str, bytes], *, width: i
     """O <img> de um PNG em base64, que vira um WebP sem perdas, bem menor."""
     image = Image.open(io.BytesIO(base64.b64decode(png)))
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", lossless=True, quality=80, method=5)
+    image.save(buffer, "WEBP", lossless=True, quality=75, method=4)
     files[f"figuras/{name}.webp"] = buffer.getvalue()
     width = width or image.width
     size = f'width="{width}" height="{round(image.height * width / image.width)}"'
@@ -163,5 +158,7 @@ def _with_anchor(link: re.Match) -> str:
 
 
 def _openers(links: list[Link]) -> str:
-    items = "".join(f'<li><a href="{html.escape(url)}">{name}</a>: pede {html.escape(needs)}.</li>' for name, url, needs in links)
+    items = "".join(
+        f'<li><a href="{html.escape(url)}">{name}</a>: pede {html.escape(needs)}.</li>' for name, url, needs in links
+    )
     return f'<details class="vae-abrir"><summary>Abrir esta lição viva</summary><ul>{items}</ul></details>'

@@ -36,7 +36,10 @@ def axes(explorer: Explorer) -> dict[str, list]:
     """Controle → os valores que ele tem na página; entre eles, sempre, o que ele tem agora."""
     found = {}
     for name, values in explorer.recorded.items():
-        values, now = list(_options(explorer.controls[name]) if values is None else values), explorer.controls[name].value
+        values, now = (
+            list(_options(explorer.controls[name]) if values is None else values),
+            explorer.controls[name].value,
+        )
         found[name] = values if now in values else sorted([*values, now])
     return found
 

@@ -2,13 +2,14 @@
 
 import contextlib
 import io
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 import nbformat
-from bs4 import BeautifulSoup
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 from tqdm import tqdm
@@ -55,7 +56,9 @@ def publish(
     lessons = list(lessons)
     _require_replaceable(output)
     output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent, ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix=f".{output.name}.", dir=output.parent, ignore_cleanup_errors=True
+    ) as folder:
         pages = _pages(lessons, repository, run_lessons=run_lessons)
         built = _build(pages, Path(folder), repository)
         _replace(output, built, Path(folder, "antes"))
@@ -97,14 +100,14 @@ def _build(pages: list[Page], folder: Path, repository: Repository | None) -> Pa
     settings = _settings(str(static), str(templates))
     with patch_docutils(), docutils_namespace(), contextlib.redirect_stdout(io.StringIO()):
         app = Sphinx(
-            source, None, built, folder / "arvores", "dirhtml" if False else "html", settings,
-            status=None, warning=warnings, freshenv=True,
+            source, None, built, folder / "arvores", "html", settings, status=None, warning=warnings, freshenv=True
         )
         app.builder.search = False
         app.build()
+        documents = {f"{name}.html": app.env.get_doctree(name) for name in sorted(app.env.found_docs)}
     if complaints := warnings.getvalue().strip():
         raise SiteError(f"O Sphinx se queixou de:\n\n{complaints}")
-    _finish(built)
+    _finish(built, documents)
     return built
 
 
@@ -180,31 +183,23 @@ def _spaced(time: str) -> str:
     return f" · {time}" if time else ""
 
 
-def _finish(site: Path) -> None:
+def _finish(site: Path, documents: dict[str, nodes.document]) -> None:
     """O índice da busca, as frases do tema em português, e o que sobra."""
     for name in _UNUSED:
         path = site / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    pages = sorted(site.glob("*.html"))
-    for page in pages:
+    for page in site.glob("*.html"):
         page.write_text(_in_portuguese(page.read_text(encoding="utf-8")), encoding="utf-8")
-    lessons = [page for page in pages if page.name != "search.html"]
-    (site / "_static/busca-dados.js").write_text(search.index(lessons), encoding="utf-8")
+    (site / "_static/busca-dados.js").write_text(search.index(documents), encoding="utf-8")
     (site / _MARK).write_text("Pasta refeita por python -m vae_lessons.publish.\n", encoding="utf-8")
 
 
-def _in_portuguese(text: str) -> str:
-    """As frases do tema, onde estiverem sozinhas: num atributo ou como todo o texto de um elemento."""
-    soup = BeautifulSoup(text, "html.parser")
-    for tag in soup.find_all(True):
-        for attribute in ("aria-label", "title", "placeholder"):
-            for english, portuguese in _PORTUGUESE.items():
-                if str(tag.get(attribute, "")).startswith(english):
-                    tag[attribute] = tag[attribute].replace(english, portuguese)
+def _in_portuguese(page: str) -> str:
+    """As frases do tema, onde começam um atributo ou são todo o texto de um elemento."""
     for english, portuguese in _PORTUGUESE.items():
-        for found in soup.find_all(string=lambda text, english=english: text.strip() == english):
-            found.replace_with(portuguese)
-    return str(soup)
+        page = page.replace(f'="{english}', f'="{portuguese}')
+        page = re.sub(rf">\s*{re.escape(english)}\s*<", f">{portuguese}<", page)
+    return page
 
 
 def _require_replaceable(output: Path) -> None:
