@@ -15,7 +15,7 @@ ALT = 'Uma reta que sobe: <y> é igual a "x".'
 EXPLORER = """from vae_lessons.explore import explore_gumbel
 
 explorer = explore_gumbel()
-explorer.recorded = {"temperature": [0.1, 0.5, 1.0, 2.0, 5.0], "logit_1": [-2.0, 1.0, 3.0]}
+explorer.recorded = (("temperature", (0.1, 0.5, 1.0, 2.0, 5.0)), ("logit_1", (-2.0, 1.0, 3.0)))
 explorer"""
 FIRST = new_notebook(
     cells=[

@@ -72,7 +72,8 @@ class Explorer(widgets.VBox):
         paint(numbers) -> Image         dos números à figura, no dobro dos pontos com que é mostrada
         describe(numbers) -> str        os números por extenso: é o texto alternativo da figura
     Quem herda cria `controls` e `picture`, chama `super().__init__` com o que vai na tela, de cima para baixo, e depois
-    `_start()`.
+    `_start()`. Em `recorded` diz que controles vivem na página sem kernel: pares (nome, valores), com None no lugar dos
+    valores se forem todos os do controle.
     """
 
     inputs: tuple[str, ...]  # os controles de que a figura depende

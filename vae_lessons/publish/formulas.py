@@ -16,8 +16,8 @@ from sphinx.application import Sphinx
 
 STATIC = Path(__file__).parent / "static"
 # O resultado passa por JSON.stringify porque o quickjs-ng não sabe devolver o que o JavaScript ainda não juntou.
-_RENDER = """(text, display) => JSON.stringify(
-    katex.renderToString(text, {displayMode: display, throwOnError: true, strict: "ignore", output: "htmlAndMathml"}))"""
+_RENDER = """(text, displayMode) => JSON.stringify(
+    katex.renderToString(text, {displayMode, throwOnError: true, strict: "ignore", output: "htmlAndMathml"}))"""
 
 
 class FormulaError(ValueError):

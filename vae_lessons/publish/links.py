@@ -40,7 +40,8 @@ class Repository(NamedTuple):
             where = f"gh/{owner}"
         else:
             where = f"git/{quote(self.address, safe='')}"
-        url = f"https://mybinder.org/v2/{where}/{quote(self.branch, safe='')}?urlpath={quote(f'lab/tree/{path}', safe='')}"
+        query = urlencode({"urlpath": f"lab/tree/{path}"})
+        url = f"https://mybinder.org/v2/{where}/{quote(self.branch, safe='')}?{query}"
         found.append(Link("Binder", url, "nada além da rede e de alguns minutos de espera"))
         if self.hub:
             query = {"repo": self.address, "branch": self.branch, "urlpath": f"lab/tree/{self.name}/{path}"}

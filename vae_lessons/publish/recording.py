@@ -35,7 +35,7 @@ def show(explorer: Explorer) -> None:
 def axes(explorer: Explorer) -> dict[str, list]:
     """Controle → os valores que ele tem na página; entre eles, sempre, o que ele tem agora."""
     found = {}
-    for name, values in explorer.recorded.items():
+    for name, values in explorer.recorded:
         values, now = (
             list(_options(explorer.controls[name]) if values is None else values),
             explorer.controls[name].value,
@@ -95,7 +95,7 @@ def replay(recording: dict) -> Iterator[np.ndarray]:
 
 def _control(widget, values: list) -> dict:
     """O que a página precisa saber de um controle."""
-    options = dict((value, label) for label, value in _labelled(widget))
+    options = {value: label for label, value in _labelled(widget)}
     texts = [str(options[value]) if value in options else _written(value) for value in values]
     kind = "choice" if options and not all(isinstance(value, int | float) for value in values) else "slider"
     return {"label": widget.description or widget.tooltip or "", "kind": kind, "texts": texts}
