@@ -20,7 +20,8 @@ explorer"""
 FIRST = new_notebook(
     cells=[
         new_markdown_cell(
-            "# 00 · Começo\n\n**Tempo:** 5 minutos. Depois, a [seção «Ruído»](01_fim.ipynb#Ruído-e-sinal)."
+            "# 00 · Começo\n\n**Tempo:** 5 minutos. Depois, a [seção «Ruído»](01_fim.ipynb#Ruído-e-sinal) "
+            "e [a lição 99](99_futura.ipynb)."
         ),
         new_markdown_cell(
             "## Reparametrização\n\nA média de $q(z|x)$ é $\\mu$:\n\n$$z = \\mu + \\sigma \\odot \\varepsilon.$$\n\n"
@@ -40,7 +41,7 @@ FIRST = new_notebook(
             metadata={"tags": ["exercise"]},
         ),
         new_markdown_cell(
-            "<details><summary>Solução</summary>\n\nÉ $2$.\n\n```python\nanswer = 2\n```\n</details>",
+            "<details><summary>Solução</summary>\n\nÉ $2$.\n\n```python\nanswer = steps[1](x.mean)\n```\n</details>",
             metadata={"tags": ["solution"]},
         ),
     ]

@@ -39,7 +39,7 @@ def _record_explorers():
 _record_explorers()
 del _record_explorers
 """
-_PAGE_LINK = re.compile(r"\]\((\d\d_\w+\.ipynb)#([^)]+)\)")
+_LOCAL_LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([\w./-]+\.(?:ipynb|md))?(?:#([^)\s]+))?\)")
 _TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
 _TIME = re.compile(r"\*\*Tempo:\*\* ([^.]+)\.")
 
@@ -77,8 +77,8 @@ def _recording_kernels() -> Iterator[None]:
         yield
 
 
-def prepare(notebook: NotebookNode, name: str, *, links: list[Link] | None = None) -> Page:
-    """A página de uma lição já executada."""
+def prepare(notebook: NotebookNode, name: str, published: set[str], *, links: list[Link] | None = None) -> Page:
+    """A página de uma lição já executada. published: os nomes dos arquivos das lições que estão no site."""
     files: dict[str, bytes] = {}
     cells = []
     for cell in notebook.cells:
@@ -90,7 +90,7 @@ def prepare(notebook: NotebookNode, name: str, *, links: list[Link] | None = Non
         if cell.cell_type == "code":
             cell.outputs = [_shown(output, name, files, exercise=exercise) for output in cell.outputs]
         elif cell.cell_type == "markdown":
-            cell.source = _PAGE_LINK.sub(_with_anchor, cell.source)
+            cell.source = _LOCAL_LINK.sub(lambda link: _link(link, published), cell.source)
         cells.append(cell)
     first = cells[0].source
     title = _TITLE.search(first)
@@ -151,10 +151,15 @@ def _clean_table(text: str) -> str:
     return re.sub(r"<style scoped>.*?</style>\s*", "", text, flags=re.DOTALL).replace(' border="1"', "")
 
 
-def _with_anchor(link: re.Match) -> str:
-    """No JupyterLab a âncora é o título com hífens; na página, em minúsculas e sem pontuação, como no GitHub."""
-    anchor = re.sub(r"[^\w-]", "", link[2].lower())
-    return f"]({link[1]}#{anchor})"
+def _link(link: re.Match, published: set[str]) -> str:
+    """O vínculo como a página o quer; o que levaria a um arquivo que não está no site fica só com as palavras.
+
+    No JupyterLab a âncora é o título com hífens; na página, em minúsculas e sem pontuação, como no GitHub.
+    """
+    words, file, anchor = link[1], link[2] or "", re.sub(r"[^\w-]", "", (link[3] or "").lower())
+    if file and file not in published:
+        return words
+    return f"[{words}]({file}{'#' if anchor else ''}{anchor})"
 
 
 def _openers(links: list[Link]) -> str:

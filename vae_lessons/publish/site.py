@@ -35,7 +35,9 @@ _PORTUGUESE = {
     "On this page": "Nesta página",
     "Contents": "Sumário",
     "Copy to clipboard": "Copiar",
-    "Link to this heading": "Endereço desta seção",
+    "Next": "Próxima",
+    "Previous": "Anterior",
+    "Home": "Início",
     "Made with": "Feito com",
 }
 
@@ -60,7 +62,7 @@ def publish(
         prefix=f".{output.name}.", dir=output.parent, ignore_cleanup_errors=True
     ) as folder:
         pages = _pages(lessons, repository, run_lessons=run_lessons)
-        built = _build(pages, Path(folder), repository)
+        built = _build(lessons, pages, Path(folder), repository)
         _replace(output, built, Path(folder, "antes"))
     print(f"O site está em {output}: abra {output / 'index.html'}.")
 
@@ -68,7 +70,7 @@ def publish(
 def _pages(lessons: list[Path], repository: Repository | None, *, run_lessons: bool) -> list[Page]:
     notebooks = {path: nbformat.read(path, as_version=4) for path in lessons}
     count = sum(cell.cell_type == "code" for notebook in notebooks.values() for cell in notebook.cells)
-    pages = []
+    names, pages = {path.name for path in lessons}, []
     with tqdm(total=count, unit="célula", disable=not run_lessons, dynamic_ncols=True) as progress:
         for path, notebook in notebooks.items():
             progress.set_description(path.stem)
@@ -76,11 +78,11 @@ def _pages(lessons: list[Path], repository: Repository | None, *, run_lessons: b
                 executed = run(path, lambda _: progress.update()) if run_lessons else notebook
             except LessonError as error:
                 raise SiteError(str(error)) from error
-            pages.append(prepare(executed, path.stem, links=repository and repository.links(path.name)))
+            pages.append(prepare(executed, path.stem, names, links=repository and repository.links(path.name)))
     return pages
 
 
-def _build(pages: list[Page], folder: Path, repository: Repository | None) -> Path:
+def _build(lessons: list[Path], pages: list[Page], folder: Path, repository: Repository | None) -> Path:
     """O site inteiro, numa pasta nova dentro de `folder`."""
     source, static, built = folder / "fonte", folder / "estaticos", folder / "site"
     source.mkdir()
@@ -88,6 +90,9 @@ def _build(pages: list[Page], folder: Path, repository: Repository | None) -> Pa
     templates = folder / "modelos"
     templates.mkdir()
     shutil.copy(STATIC / "busca.html", templates)
+    for pictures in {path.parent / "imagens" for path in lessons}:
+        if pictures.is_dir():
+            shutil.copytree(pictures, source / pictures.name, dirs_exist_ok=True)
     for page in pages:
         nbformat.write(page.notebook, source / f"{page.name}.ipynb")
         for name, content in page.files.items():
@@ -105,7 +110,7 @@ def _build(pages: list[Page], folder: Path, repository: Repository | None) -> Pa
         app.builder.search = False
         app.build()
         documents = {f"{name}.html": app.env.get_doctree(name) for name in sorted(app.env.found_docs)}
-    if complaints := warnings.getvalue().strip():
+    if complaints := re.sub(r"\x1b\[[\d;]*m", "", warnings.getvalue()).strip():
         raise SiteError(f"O Sphinx se queixou de:\n\n{complaints}")
     _finish(built, documents)
     return built
@@ -195,11 +200,13 @@ def _finish(site: Path, documents: dict[str, nodes.document]) -> None:
 
 
 def _in_portuguese(page: str) -> str:
-    """As frases do tema, onde começam um atributo ou são todo o texto de um elemento."""
+    """As frases do tema, onde começam um atributo ou são todo o texto de um elemento. O artigo não é do tema."""
+    around = re.split(r"(<article\b.*</article>)", page, flags=re.DOTALL)
     for english, portuguese in _PORTUGUESE.items():
-        page = page.replace(f'="{english}', f'="{portuguese}')
-        page = re.sub(rf">\s*{re.escape(english)}\s*<", f">{portuguese}<", page)
-    return page
+        for place in range(0, len(around), 2):
+            part = around[place].replace(f'="{english}', f'="{portuguese}')
+            around[place] = re.sub(rf">\s*{re.escape(english)}\s*<", f">{portuguese}<", part)
+    return "".join(around)
 
 
 def _require_replaceable(output: Path) -> None:
