@@ -126,16 +126,26 @@ def imports(module):
     return found
 
 
+def require_the_page_extra(module):
+    """Só quem monta o site instala o que o monta."""
+    if module.startswith("vae_lessons.publish"):
+        for package in ("sphinx", "myst_nb", "furo", "quickjs"):
+            pytest.importorskip(package, reason=f'falta {package}: instale o pacote com pip install -e ".[page]"')
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_module_is_importable(module):
+    require_the_page_extra(module)
     assert importlib.import_module(module).__doc__
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_everything_imported_is_a_declared_dependency(module):
+    require_the_page_extra(module)
     used = {name.split(".")[0] for name in imports(module)}
     outside = used - sys.stdlib_module_names - {"vae_lessons"}
     providers = {name: set(PROVIDERS[name]) for name in outside}
     extras = EXTRAS["dev"] + EXTRAS["browser"] if module.startswith("vae_lessons.authoring") else []
+    extras += EXTRAS["page"] if module.startswith("vae_lessons.publish") else []
     declared = {Requirement(line).name for line in PROJECT["dependencies"] + extras}
     assert {name for name, packages in providers.items() if not packages & declared} == set()

@@ -105,6 +105,7 @@ class BetaExplorer(Explorer):
     """
 
     inputs = ("beta", "seed", "image", "latent")
+    recorded = (("beta", None), ("image", None), ("latent", None))
 
     def __init__(self, runs: dict[tuple[float, int], Run], data: Dataset | None):
         self._betas, self._seeds = (sorted(set(values)) for values in zip(*runs, strict=True))

@@ -135,6 +135,7 @@ class GradientExplorer(Explorer):
     """
 
     inputs = ("function", "k", "omega", "mu", "sigma", "parameter", "n_samples", "estimator")
+    recorded = (("n_samples", None), ("k", tuple(0.5 * i for i in range(-10, 11))), ("parameter", None))
     measure, paint, describe = staticmethod(measure), staticmethod(paint), staticmethod(describe)
 
     def __init__(self):
