@@ -2,6 +2,7 @@
 
 Cada arquivo trata de uma ideia, e só importa os que estão abaixo dele nesta lista:
 
+    publish                             o programa que faz das lições um site
     authoring, benchmark, reproduce     programas
     explore                             os exploradores
     exercises                           a correção dos exercícios
