@@ -35,9 +35,11 @@ def top_level(source):
             waiting += ast.iter_child_nodes(node)
 
 
-def read(cells):
-    tree = ast.parse("\n".join(cell.source for cell in cells))
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+def borrowed(cells):
+    """Os nomes que as células leem e que elas mesmas não definem em lugar algum."""
+    names = [n for n in ast.walk(ast.parse("\n".join(cell.source for cell in cells))) if isinstance(n, ast.Name)]
+    loaded, stored = ({n.id for n in names if isinstance(n.ctx, kind)} for kind in (ast.Load, ast.Store))
+    return loaded - stored
 
 
 def test_the_essential_path_uses_nothing_defined_on_a_side_road():
@@ -45,7 +47,7 @@ def test_the_essential_path_uses_nothing_defined_on_a_side_road():
     essential, side = ([cell for cell, aside in walked if aside is wanted] for wanted in (False, True))
     only_there = written(side) - written(essential)
     assert "log_joint_on_grid" in only_there
-    assert only_there & read(essential) == set()
+    assert only_there & borrowed(essential) == set()
 
 
 # O certo, escrito de outro jeito
@@ -114,11 +116,15 @@ def test_another_way_to_write_a_right_answer_passes(exercise_id, answer):
 WRONG = [
     ("01.1", lambda p, x: (p + x - x.max()).exp().sum(-1).log() + x.max(), "o maior termo do lote inteiro"),
     ("01.2", lambda a, b, c: ((a + b - c).std(0) / len(c) ** 0.5, (a + b - c).mean(0)), "na ordem trocada"),
-    ("01.2", lambda a, b, c: ((a + b - c).exp().mean(0).log(), (a + b - c).std(0) / 2), "o logaritmo da média"),
+    (
+        "01.2",
+        lambda a, b, c: ((a + b - c).exp().mean(0).log(), (a + b - c).std(0) / len(c) ** 0.5),
+        "o logaritmo da média",
+    ),
     ("01.2", lambda a, b, c: ((a + b - c).mean(1), (a + b - c).std(1)), "a forma está errada"),
     ("01.2", lambda a, b, c: (a + b - c).mean(0), "esperava"),
     ("01.3", lambda j, allowed: (allowed * -j.softmax(-1).log()).sum(-1) / allowed.sum(-1), "os números não batem"),
-    ("01.3", lambda j, allowed: -(j.exp() * allowed).sum(-1).log(), "o negativo da melhor ELBO"),
+    ("01.3", lambda j, allowed: -j.masked_fill(~allowed, -math.inf).logsumexp(-1), "o negativo da melhor ELBO"),
     ("01.4", "ac", "esperava uma letra só"),
     ("01.5", lambda w: row_by_row(w) * torch.arange(1, len(w) + 1)[:, None], "os números não batem"),
     ("01.5", lambda w: w.logcumsumexp(0) / torch.arange(1, len(w) + 1)[:, None], "fora do logaritmo"),
