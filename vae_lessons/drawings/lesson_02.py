@@ -16,9 +16,9 @@ from vae_lessons.style import (
     MIST,
     PATHWISE,
     PINK,
-    Q,
     RC,
     SCORE_FUNCTION,
+    Q,
     decimal_commas,
     number,
 )
@@ -47,9 +47,12 @@ def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 @_styled
 def expectations(
-    z: Tensor, functions: Mapping[str, Tensor], mu: Tensor, curves: Sequence[Tensor], density: Tensor, tangent: tuple
+    z: Tensor, functions: Mapping[str, Tensor], curves: Sequence[Tensor], density: Tensor, *, tangent: tuple
 ) -> Figure:
-    """Em cima, cada f e a densidade q; embaixo, E[f] como função de μ. A tangente, (μ, E[f], inclinação), é da 1ª."""
+    """Em cima, cada f e a densidade q em z [N]; embaixo, E[f] em μ, nos mesmos N valores.
+
+    tangent: (μ, E[f], inclinação), na primeira curva.
+    """
     fig = Figure(figsize=(9, 5.2))
     axes = fig.subplots(2, len(functions), sharex="col")
     for column, ((name, f), curve) in enumerate(zip(functions.items(), curves, strict=True)):
@@ -57,7 +60,7 @@ def expectations(
         top.plot(z, f, color=BLACK, label="f(z)")
         top.fill_between(z, density * f.max() / density.max() / 2, color=Q, alpha=0.3, linewidth=0, label="q(z), μ = 1")
         top.set(title=name, ylabel="f(z)")
-        bottom.plot(mu, curve, color=Q)
+        bottom.plot(z, curve, color=Q)
         bottom.set(xlabel="z, em cima; μ, embaixo", ylabel="E[f(z)]")
     at, value, slope = tangent
     reach = torch.tensor([at - 1.2, at + 1.2])
@@ -99,7 +102,7 @@ def fast_sine(z: Tensor, density: Tensor, f: Tensor, omegas: Tensor, path: Tenso
     left.legend(loc="upper center", ncols=2)
     right.plot(omegas, path, color=PATHWISE, label="reparametrização")
     right.plot(omegas, score, "--", color=SCORE_FUNCTION, label="REINFORCE")
-    right.set(xlabel="frequência ω", ylabel="variância em μ (escala log)", yscale="log")
+    right.set(xlabel="frequência ω", ylabel="variância em μ (escala log)", yscale="log", ylim=(3e-3, 100))
     right.set_yticks([0.01, 0.1, 1, 10], ["0,01", "0,1", "1", "10"])
     right.minorticks_off()
     right.legend(loc="lower right")
