@@ -47,28 +47,37 @@ def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 @_styled
 def expectations(
-    z: Tensor, functions: Mapping[str, Tensor], curves: Sequence[Tensor], density: Tensor, *, tangent: tuple
+    z: Tensor,
+    functions: Mapping[str, Tensor],
+    curves: Sequence[Tensor],
+    slopes: Sequence[Tensor],
+    density: Tensor,
+    *,
+    tangent: tuple[float, float, float],
 ) -> Figure:
-    """Em cima, cada f e a densidade q em z [N]; embaixo, E[f] em μ, nos mesmos N valores.
+    """Uma coluna por f: em cima, f e a densidade q em z [N]; no meio, E[f] em μ, nos mesmos N valores; embaixo, dE[f]/dμ.
 
     tangent: (μ, E[f], inclinação), na primeira curva.
     """
-    fig = Figure(figsize=(9, 5.2))
-    axes = fig.subplots(2, len(functions), sharex="col")
-    for column, ((name, f), curve) in enumerate(zip(functions.items(), curves, strict=True)):
-        top, bottom = axes[0, column], axes[1, column]
+    fig = Figure(figsize=(9, 7))
+    axes = fig.subplots(3, len(functions), sharex="col")
+    for column, ((name, f), curve, slope) in enumerate(zip(functions.items(), curves, slopes, strict=True)):
+        top, middle, bottom = axes[:, column]
         top.plot(z, f, color=BLACK, label="f(z)")
         top.fill_between(z, density * f.max() / density.max() / 2, color=Q, alpha=0.3, linewidth=0, label="q(z), μ = 1")
         top.set(title=name, ylabel="f(z)")
-        bottom.plot(z, curve, color=Q)
-        bottom.set(xlabel="z, em cima; μ, embaixo", ylabel="E[f(z)]")
+        middle.plot(z, curve, color=Q)
+        middle.set(ylabel="E[f(z)]")
+        bottom.plot(z, slope, color=SCORE_FUNCTION)
+        bottom.set(xlabel="z, em cima; μ, no meio e embaixo", ylabel="dE[f(z)]/dμ")
     at, value, slope = tangent
     reach = torch.tensor([at - 1.2, at + 1.2])
     axes[1, 0].plot(reach, value + slope * (reach - at), color=SCORE_FUNCTION, linewidth=2.5)
     axes[1, 0].plot(at, value, "o", color=SCORE_FUNCTION)
-    axes[1, 0].annotate(
-        f"inclinação {number(slope, 0)}", (at, value), xytext=(-14, 4), textcoords="offset points", ha="right"
-    )
+    axes[2, 0].plot(at, slope, "o", color=SCORE_FUNCTION)
+    words = f"inclinação {number(slope, 0)}"
+    for ax, height in ((axes[1, 0], value), (axes[2, 0], slope)):
+        ax.annotate(words, (at, height), xytext=(-14, 4), textcoords="offset points", ha="right")
     axes[0, 0].legend(loc="upper center")
     return fig
 

@@ -222,12 +222,21 @@ EXERCISES = (
                 12,
                 "você comparou desvios padrão. A pergunta é sobre variâncias, e a da média cai com 1/L, não com 1/L².",
             ),
-            *(
-                Mistake(
-                    value,
-                    "essa é a razão entre os desvios padrão. A pergunta é sobre variâncias, e é a variância que cai com 1/L.",
-                )
-                for value in (math.sqrt(495 / 4), 11.12, 11.1, 11)
+            Mistake(
+                11.1,
+                "essa é a razão entre os desvios padrão. A pergunta é sobre variâncias, e é a variância que cai com 1/L.",
+            ),
+            Mistake(
+                11.12,
+                "essa é a razão entre os desvios padrão, arredondada. Quem cai com 1/L é a variância, não o desvio.",
+            ),
+            Mistake(
+                math.sqrt(495 / 4),
+                "você tirou a raiz: essa é a razão entre os desvios padrão. A variância, ela mesma, cai com 1/L.",
+            ),
+            Mistake(
+                11,
+                "você comparou desvios padrão e arredondou para baixo. A pergunta é sobre variâncias, que caem com 1/L.",
             ),
             Mistake(
                 15_315, "você elevou a razão ao quadrado. A variância da média de L amostras é a de uma dividida por L."
