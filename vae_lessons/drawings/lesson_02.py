@@ -55,7 +55,7 @@ def expectations(
     *,
     tangent: tuple[float, float, float],
 ) -> Figure:
-    """Uma coluna por f: em cima, f e a densidade q em z [N]; no meio, E[f] em μ, nos mesmos N valores; embaixo, dE[f]/dμ.
+    """Uma coluna por f: em cima, f e a densidade q em z [N]; no meio, E[f] em μ, nos mesmos valores; embaixo, dE[f]/dμ.
 
     tangent: (μ, E[f], inclinação), na primeira curva.
     """
