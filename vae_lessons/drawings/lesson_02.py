@@ -12,6 +12,7 @@ from torch import Tensor
 from vae_lessons.style import (
     BASELINE,
     BLACK,
+    BROWN,
     GREY,
     MIST,
     PATHWISE,
@@ -68,13 +69,13 @@ def expectations(
         top.set(title=name, ylabel="f(z)")
         middle.plot(z, curve, color=Q)
         middle.set(ylabel="E[f(z)]")
-        bottom.plot(z, slope, color=SCORE_FUNCTION)
+        bottom.plot(z, slope, color=BROWN)
         bottom.set(xlabel="z, em cima; μ, no meio e embaixo", ylabel="dE[f(z)]/dμ")
     at, value, slope = tangent
     reach = torch.tensor([at - 1.2, at + 1.2])
-    axes[1, 0].plot(reach, value + slope * (reach - at), color=SCORE_FUNCTION, linewidth=2.5)
-    axes[1, 0].plot(at, value, "o", color=SCORE_FUNCTION)
-    axes[2, 0].plot(at, slope, "o", color=SCORE_FUNCTION)
+    axes[1, 0].plot(reach, value + slope * (reach - at), color=BROWN, linewidth=2.5)
+    axes[1, 0].plot(at, value, "o", color=BROWN)
+    axes[2, 0].plot(at, slope, "o", color=BROWN)
     words = f"inclinação {number(slope, 0)}"
     for ax, height in ((axes[1, 0], value), (axes[2, 0], slope)):
         ax.annotate(words, (at, height), xytext=(-14, 4), textcoords="offset points", ha="right")
