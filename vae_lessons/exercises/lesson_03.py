@@ -14,6 +14,7 @@ from vae_lessons.exercises.checking import (
     on_cases,
     reduced,
     required_tensor,
+    usable,
 )
 
 _MEAN = torch.tensor([[0.5, -1.0], [2.0, 0.0], [-0.3, 0.7]], dtype=torch.float64)
@@ -65,6 +66,15 @@ def _bernoulli(x: Tensor, logits: Tensor) -> Tensor:
     return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(-1)
 
 
+def _one_number(answer):
+    """A própria resposta, salvo se a vírgula decimal a partiu em dois números."""
+    if isinstance(answer, tuple) and len(answer) == 2 and all(type(part) is int for part in answer):
+        raise Unusable(
+            "a vírgula faz do seu número um par de números. No Python, o separador decimal é o ponto: 1.25, e não 1,25."
+        )
+    return usable(answer)
+
+
 EXERCISES = (
     Exercise(
         id="03.1",
@@ -73,6 +83,10 @@ EXERCISES = (
             Mistake(
                 lambda mean, log_var: mean + torch.exp(log_var) * torch.randn_like(mean),
                 "você usou exp(log σ²), que é a variância, no lugar do desvio padrão. σ = exp(½ · log σ²).",
+            ),
+            Mistake(
+                lambda mean, log_var: mean + torch.exp(2 * log_var) * torch.randn_like(mean),
+                "o expoente foi para o lado errado: exp(2 · log σ²) é σ⁴. Que potência de σ² é σ?",
             ),
             Mistake(
                 lambda mean, log_var: mean + log_var * torch.randn_like(mean),
@@ -106,6 +120,11 @@ EXERCISES = (
             Mistake(
                 lambda mean, log_var: mean + torch.exp(0.5 * log_var) * torch.randn(mean.shape[-1]),
                 "você usou o mesmo ruído em todos os exemplos. ε tem a forma de mean: use torch.randn_like(mean).",
+            ),
+            Mistake(
+                lambda mean, log_var: mean + torch.exp(0.5 * log_var) * torch.randn(()),
+                "você sorteou um número só, para todas as imagens e dimensões: o lote inteiro é empurrado na mesma direção. "
+                "ε tem a forma de mean.",
             ),
             Mistake(
                 lambda mean, log_var: (
@@ -163,6 +182,18 @@ EXERCISES = (
                 lambda mean, log_var: 0.5 * (log_var.exp() + mean - 1 - log_var).sum(-1),
                 "falta elevar a média ao quadrado: deslocar q para a esquerda ou para a direita custa o mesmo.",
             ),
+            Mistake(
+                lambda mean, log_var: 0.5 * (log_var.exp() + mean.square() - log_var).sum(-1),
+                "falta o −1 de cada dimensão: com q igual à prior, a KL tem de dar zero. Confira a metade dada no enunciado.",
+            ),
+            Mistake(
+                lambda mean, log_var: 0.5 * ((1 + mean.square()) / log_var.exp() - 1 + log_var).sum(-1),
+                "essa é a KL ao contrário, de p para q: a esperança é sobre q, de que z é sorteado.",
+            ),
+            Mistake(
+                lambda mean, log_var: 0.5 * (log_var.exp() + mean.square() - 1 + log_var).sum(-1),
+                "o sinal de log σ² está trocado: uma q muito estreita tem de custar caro, e a sua é um prêmio.",
+            ),
         ),
         measure=on_cases((_MEAN, _LOG_VAR), (torch.zeros(2, 3), torch.zeros(2, 3))),
         insight="Ela se anula só em q(z|x) = N(0, I) e cresce com μ² e com σ² longe de 1.",
@@ -188,6 +219,18 @@ EXERCISES = (
             Mistake(
                 lambda x, logits: (x * torch.sigmoid(logits).log()).sum(-1),
                 "você contou só os pixels acesos. Falta (1 − x) · log(1 − p) para os apagados.",
+            ),
+            Mistake(
+                lambda x, logits: -F.binary_cross_entropy_with_logits(x, logits, reduction="none").sum(-1),
+                "os argumentos estão trocados: a função recebe primeiro os logits e depois o alvo, que são os pixels.",
+            ),
+            Mistake(
+                lambda x, logits: -F.binary_cross_entropy_with_logits(logits, x, reduction="none"),
+                "falta somar sobre os pixels: log p(x|z) é um número por imagem.",
+            ),
+            Mistake(
+                lambda x, logits: (x * logits - logits.exp()).sum(-1),
+                "log(1 + e^ℓ) não é e^ℓ: falta o 1, e o logaritmo, no segundo termo.",
             ),
             Mistake(
                 lambda x, logits: -F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(0),
@@ -241,6 +284,7 @@ EXERCISES = (
             ),
             Mistake(0.25, "o fator entrou duas vezes. Multiplique a perda inteira por ele uma vez só."),
         ),
+        measure=_one_number,
         tolerance=1e-6,
         hint="Multiplicar a perda inteira por uma constante não muda o mínimo: que constante deixa a reconstrução igual à da "
         "Gaussiana?",
@@ -253,6 +297,14 @@ EXERCISES = (
             Mistake(
                 lambda step, warmup_steps: step / warmup_steps,
                 "passado o aquecimento, o seu peso continua subindo além de 1. Falta o min(1, ...).",
+            ),
+            Mistake(
+                lambda step, warmup_steps: (step + 1) / warmup_steps,
+                "são dois enganos: o peso está um passo adiantado, e, passado o aquecimento, sobe além de 1.",
+            ),
+            Mistake(
+                lambda step, warmup_steps: max(1.0, step / warmup_steps),
+                "max e min estão trocados: o peso deve parar em 1, e o seu começa em 1.",
             ),
             Mistake(
                 lambda step, warmup_steps: max(0.0, 1 - step / warmup_steps),
@@ -279,5 +331,42 @@ EXERCISES = (
         ),
         measure=on_cases((0, 10), (1, 10), (5, 10), (10, 10), (25, 10), (3, 4), (60, 200), (1, 1)),
         insight="O peso sobe em linha reta e para em 1, onde a perda volta a ser −ELBO.",
+    ),
+    Exercise(
+        id="03.7",
+        solution=(64, 0),
+        mistakes=(
+            Mistake(
+                (1 / 64, 2),
+                "β foi para o lado errado: multiplique a perda inteira por uma constante até que a reconstrução volte a ser a "
+                "soma, e veja o que ficou na frente da KL. O treino deve ser com esse β.",
+            ),
+            Mistake(
+                (1 / 64, 0),
+                "as unidades ativas estão certas, e β foi para o lado errado: multiplique a perda inteira por uma constante "
+                "até que a reconstrução volte a ser a soma.",
+            ),
+            Mistake(
+                (64, 2),
+                "β está certo, e as unidades ativas não são as do treino com ele. O β entrou na TrainConfig, e foi o modelo "
+                "treinado que você mediu?",
+            ),
+            Mistake(
+                (1, 2),
+                "esse é o par da perda certa, em que tudo se soma. Aqui a reconstrução foi dividida pelo número de pixels.",
+            ),
+            Mistake(
+                (784, 0),
+                "esse é o número de pixels das imagens de 28×28; o exercício treina nas pequenas.",
+            ),
+            Mistake(
+                (0.5, 2),
+                "esse é o β do exercício 03.5. Aqui a reconstrução não perdeu um ½: foi dividida pelo número de pixels.",
+            ),
+            Mistake((0, 64), "o par está trocado: primeiro β, depois as unidades ativas."),
+        ),
+        tolerance=1e-3,
+        hint="Divida a conta em duas: primeiro o β, no papel; depois o treino com ele, e active_units(modelo, digits_val).",
+        insight="Com a KL tão cara nenhum latente se paga, e toda imagem gerada é a mesma: a média dos dígitos.",
     ),
 )
