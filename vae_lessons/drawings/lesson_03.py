@@ -70,6 +70,7 @@ def sigma_parameters(sigma: Tensor, gradients: Mapping[str, Tensor], paths: Mapp
         left.legend()
         left.set_title("quanto o gradiente empurra", fontsize=11)
         right.set_title("aonde a descida leva", fontsize=11)
+    style.decimal_commas(fig)
     return fig
 
 
