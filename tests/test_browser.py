@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import re
 import shutil
 from pathlib import Path
 
@@ -84,12 +85,17 @@ def explorer(explorer_page):
     explorer.scroll_into_view_if_needed()
     for name in ("média", "Voltar a zero"):
         explorer.get_by_role("button", name=name).click()
-    expect(slider(explorer, "z₁").locator(".widget-readout")).to_have_text("0.0")
+    expect(number(explorer, "z₁")).to_have_value("0,0")
     return explorer
 
 
 def slider(explorer, label: str):
     return explorer.locator(".widget-slider:visible").filter(has_text=label)
+
+
+def number(explorer, label: str):
+    """O campo ao lado do controle de rótulo `label`."""
+    return explorer.get_by_title(f"{label}: o valor")
 
 
 def picture(explorer):
@@ -111,12 +117,33 @@ def press(explorer, label: str, key: str) -> None:
 
 
 def test_arrow_keys_move_z_the_readout_and_the_picture(explorer):
-    readout = slider(explorer, "z₂").locator(".widget-readout")
-    changes_picture(explorer, lambda: press(explorer, "z₂", "ArrowRight"))
-    expect(readout).to_have_text("0.1")
-    changes_picture(explorer, lambda: press(explorer, "z₂", "ArrowLeft"))
-    expect(readout).to_have_text("0.0")
+    for _ in range(5):
+        changes_picture(explorer, lambda: press(explorer, "z₂", "ArrowRight"))
+    expect(number(explorer, "z₂")).to_have_value("0,5")
+    for _ in range(7):
+        changes_picture(explorer, lambda: press(explorer, "z₂", "ArrowLeft"))
+    expect(number(explorer, "z₂")).to_have_value("−0,2")
     expect(explorer).to_have_count(1)
+
+
+def test_a_number_typed_with_a_comma_moves_the_slider_and_the_picture(explorer):
+    field = number(explorer, "z₁")
+    field.fill("1,5")
+    changes_picture(explorer, lambda: field.press("Enter"))
+    expect(field).to_have_value("1,5")
+    expect(slider(explorer, "z₁").get_by_role("slider")).to_have_attribute("aria-valuenow", "1.5")
+    field.fill("nada")
+    field.press("Enter")
+    expect(field).to_have_value("1,5")
+
+
+def test_no_number_in_an_explorer_has_a_decimal_point(gallery):
+    for explorer in gallery.locator(".vae-explorer").all():
+        shown = explorer.evaluate(
+            "explorer => [explorer.innerText, ...[...explorer.querySelectorAll('input')].map(i => i.value)].join(' ')"
+        )
+        assert re.search(r"\d,\d", shown)
+        assert not re.search(r"\d\.\d|-\d", shown)
 
 
 def test_buttons_change_the_picture(explorer):
@@ -136,19 +163,18 @@ def test_the_caption_tells_a_mean_from_a_sample(explorer):
 
 def test_the_position_on_the_path_moves_from_the_keyboard(explorer):
     press(explorer, "posição", "ArrowRight")
-    expect(slider(explorer, "posição").locator(".widget-readout")).to_have_text("0.01")
+    expect(number(explorer, "posição")).to_have_value("0,01")
     changes_picture(explorer, lambda: press(explorer, "posição", "End"))
     changes_picture(explorer, lambda: press(explorer, "posição", "Home"))
 
 
 def test_the_position_is_cleared_when_z_leaves_the_path(explorer):
-    readout = slider(explorer, "posição").locator(".widget-readout")
     press(explorer, "posição", "PageUp")
-    expect(readout).to_be_visible()
+    expect(number(explorer, "posição")).to_be_visible()
     changes_picture(explorer, explorer.get_by_role("button", name="z ao acaso").click)
-    expect(readout).to_be_hidden()
+    expect(number(explorer, "posição")).to_be_hidden()
     press(explorer, "posição", "ArrowRight")
-    expect(readout).to_have_text("0.01")
+    expect(number(explorer, "posição")).to_have_value("0,01")
 
 
 def test_the_browser_does_not_round_the_z_set_by_code(explorer, explorer_page):
@@ -304,7 +330,7 @@ def test_the_gumbel_explorer_follows_the_keys_and_the_button(browser, server):
         for label in ("τ", "classe 1", "classe 2", "classe 3"):
             changes_picture(explorer, functools.partial(press, explorer, label, "ArrowRight"))
         changes_picture(explorer, explorer.get_by_role("button", name="Sortear outro ruído").click)
-        expect(slider(explorer, "τ").locator(".widget-readout")).to_have_text("1.05")
+        expect(number(explorer, "τ")).to_have_value("1,05")
         run_again(page, "print(")
         expect(page.locator(".jp-OutputArea-output").last).to_contain_text("τ = 1,05 · π = (0,60")
         assert explorer.bounding_box()["height"] < lab.VIEWPORT["height"] - 200

@@ -3,7 +3,7 @@
 import base64
 import contextlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import ipywidgets as widgets
@@ -33,6 +33,9 @@ _STYLE_SHEET = """<style>
 .vae-explorer .vae-pixels {image-rendering: pixelated; border: 1px solid #888;}
 .vae-explorer .vae-text, .vae-explorer .vae-text .widget-html-content {line-height: 1.35; white-space: normal;}
 .vae-explorer .vae-cleared {opacity: 0.45;}
+.vae-explorer .vae-number input {border-color: transparent; background: transparent; text-align: right; padding: 0 4px;
+  color: var(--jp-ui-font-color1); font-variant-numeric: tabular-nums;}
+.vae-explorer .vae-number input:is(:hover, :focus) {border-color: var(--jp-border-color1);}
 .vae-explorer .jupyter-button {white-space: normal; height: auto; min-height: var(--jp-widgets-inline-height);
   line-height: 1.4; padding: 4px 10px;}
 </style>"""
@@ -72,10 +75,12 @@ class Explorer(widgets.VBox):
         paint(numbers) -> Image         dos números à figura, no dobro dos pontos com que é mostrada
         describe(numbers) -> str        os números por extenso: é o texto alternativo da figura
     Quem herda cria `controls` e `picture`, chama `super().__init__` com o que vai na tela, de cima para baixo, e depois
-    `_start()`.
+    `_start()`. Em `recorded` diz que controles vivem na página sem kernel: pares (nome, valores), com None no lugar dos
+    valores se forem todos os do controle.
     """
 
     inputs: tuple[str, ...]  # os controles de que a figura depende
+    recorded: tuple[tuple[str, Sequence | None], ...] = ()  # os que vivem na página sem kernel, e em que valores
     controls: dict[str, widgets.Widget]
     picture: widgets.Image
     numbers: NamedTuple

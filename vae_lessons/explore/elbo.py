@@ -135,14 +135,26 @@ class ElboExplorer(Explorer):
     """
 
     inputs = ("mean", "spread", "x", "mode")
+    recorded = (
+        ("mode", None),
+        ("mean", tuple(0.25 * i for i in range(-12, 13))),
+        ("spread", (0.1, 0.15, 0.2, 0.3, 0.4, 0.45, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0)),
+    )
     measure, paint, describe = staticmethod(measure), staticmethod(paint), staticmethod(describe)
 
     def __init__(self):
         c = self.controls = _controls()
         self.picture = picture(_canvas().size[0], "vae-picture")
         self.caption = text()
-        q = [title("A distribuição q(z) = N(μ, σ²)"), c["mean"], c["spread"], c["best"], c["moment"], c["zero"]]
-        model = [title("O modelo e a observação"), c["mode"], self.caption, c["x"]]
+        q = [
+            title("A distribuição q(z) = N(μ, σ²)"),
+            c["mean"].with_number(),
+            c["spread"].with_number(),
+            c["best"],
+            c["moment"],
+            c["zero"],
+        ]
+        model = [title("O modelo e a observação"), c["mode"], self.caption, c["x"].with_number()]
         super().__init__(row(self.picture, column(330, *q, *model)))
         c["best"].on_click(lambda _: self._go(*best(c["x"].value, c["mode"].value, c["mean"].value)))
         c["moment"].on_click(lambda _: self._go(*moments(c["x"].value, c["mode"].value)))
@@ -197,7 +209,7 @@ def _paint_identity(numbers: ElboNumbers) -> Panel:
 
 
 def _controls() -> dict[str, widgets.Widget]:
-    slider = {"style": {"description_width": "90px"}, "layout": {"width": "auto"}, "readout_format": ".2f"}
+    slider = {"style": {"description_width": "90px"}, "layout": {"width": "auto"}}
     button = {"layout": {"width": "auto"}}
     return {
         "mean": ExactSlider(

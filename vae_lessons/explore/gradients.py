@@ -135,13 +135,14 @@ class GradientExplorer(Explorer):
     """
 
     inputs = ("function", "k", "omega", "mu", "sigma", "parameter", "n_samples", "estimator")
+    recorded = (("n_samples", None), ("k", tuple(0.5 * i for i in range(-10, 11))), ("parameter", None))
     measure, paint, describe = staticmethod(measure), staticmethod(paint), staticmethod(describe)
 
     def __init__(self):
         c = self.controls = _controls()
         self.picture = picture(_canvas().size[0], "vae-picture")
-        function = [title("A função f"), c["function"], c["k"], c["omega"]]
-        q = [title("A distribuição q(z) = N(μ, σ²)"), c["mu"], c["sigma"]]
+        function = [title("A função f"), c["function"], c["k"].with_number(), c["omega"].with_number()]
+        q = [title("A distribuição q(z) = N(μ, σ²)"), c["mu"].with_number(), c["sigma"].with_number()]
         estimate = [title("A estimativa"), c["parameter"], c["n_samples"], c["estimator"]]
         super().__init__(row(self.picture, column(300, *function, *q, *estimate)))
         self._start()
@@ -264,9 +265,15 @@ def _controls() -> dict[str, widgets.Widget]:
         "function": widgets.ToggleButtons(
             options=[("(z − k)²", "quadratic"), ("sen(ωz)", "sine")], tooltips=["Parábola", "Onda"], **toggle
         ),
-        "k": ExactSlider(value=-3.0, min=-5.0, max=5.0, step=0.1, description="k", tooltip="Mínimo de f", **slider),
-        "omega": ExactSlider(value=0.5, min=0.1, max=10.0, step=0.1, description="ω", tooltip="Frequência", **slider),
-        "mu": ExactSlider(value=1.0, min=-3.0, max=3.0, step=0.1, description="μ", tooltip="Média de q", **slider),
+        "k": ExactSlider(
+            value=-3.0, min=-5.0, max=5.0, step=0.1, decimals=1, description="k", tooltip="Mínimo de f", **slider
+        ),
+        "omega": ExactSlider(
+            value=0.5, min=0.1, max=10.0, step=0.1, decimals=1, description="ω", tooltip="Frequência", **slider
+        ),
+        "mu": ExactSlider(
+            value=1.0, min=-3.0, max=3.0, step=0.1, decimals=1, description="μ", tooltip="Média de q", **slider
+        ),
         "sigma": ExactLogSlider(
             value=1.0, min=-1.0, max=0.5, step=0.02, description="σ", tooltip="Desvio padrão de q", **slider
         ),

@@ -99,15 +99,20 @@ class GumbelExplorer(Explorer):
     """
 
     inputs = ("temperature", "logit_1", "logit_2", "logit_3")
+    recorded = (
+        ("temperature", (0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0)),
+        ("logit_1", (-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0)),
+    )
     measure, paint, describe = staticmethod(measure), staticmethod(paint), staticmethod(describe)
 
     def __init__(self):
         c = self.controls = _controls()
         self.picture = picture(_canvas().size[0], "vae-picture")
         self.caption = text()
-        logits = [title("Os logits das três classes"), c["logit_1"], c["logit_2"], c["logit_3"]]
+        temperature = [title("A temperatura"), c["temperature"].with_number()]
+        logits = [title("Os logits das três classes"), *(c[f"logit_{k}"].with_number() for k in (1, 2, 3))]
         rest = [title("O ruído g"), c["resample"], title("Os números"), self.caption]
-        super().__init__(row(self.picture, column(300, title("A temperatura"), c["temperature"], *logits, *rest)))
+        super().__init__(row(self.picture, column(300, *temperature, *logits, *rest)))
         c["resample"].on_click(lambda _: self._resample())
         self._start()
 
@@ -197,6 +202,7 @@ def _controls() -> dict[str, widgets.Widget]:
             min=-4.0,
             max=4.0,
             step=0.1,
+            decimals=1,
             description=f"classe {k}",
             tooltip=f"Logit da classe {k}",
             **slider,
@@ -210,7 +216,6 @@ def _controls() -> dict[str, widgets.Widget]:
         step=0.02,
         description="τ",
         tooltip="Temperatura da relaxação",
-        readout_format=".2f",
         **slider,
     )
     resample = widgets.Button(

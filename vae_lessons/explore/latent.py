@@ -188,9 +188,8 @@ class LatentExplorer(Explorer):
         """«posição» só vale se z estiver mesmo lá; senão, volta ao começo, apagada e sem número."""
         position = self.controls["position"]
         on_the_path = bool((self.z.cpu() - self._on_the_path()).abs().max() <= ROUNDING)
-        if position.readout != on_the_path:
-            position.readout = on_the_path
-            (position.remove_class if on_the_path else position.add_class)("vae-cleared")
+        position.number.layout.visibility = "visible" if on_the_path else "hidden"
+        (position.remove_class if on_the_path else position.add_class)("vae-cleared")
         if not on_the_path:
             with self._silently():
                 position.value = 0.0
@@ -199,11 +198,9 @@ class LatentExplorer(Explorer):
         """Mapa à esquerda; imagem e controles de z à direita; embaixo, o que leva z a imagens codificadas."""
         c = self.controls
         sliders = widgets.VBox(
-            [c[f"z{dim}"] for dim in order],
+            [c[f"z{dim}"].with_number() for dim in order],
             layout=Layout(max_height="180px", overflow="hidden auto", align_self="stretch"),
         )
-        for slider in sliders.children:
-            slider.layout.flex = "0 0 auto"  # senão os controles se espremem em vez de rolar
         ranking = [text("Da dimensão mais ativa à menos ativa:")] if len(order) > 2 else []
         colors = "" if self.data.y is None else " cor e número = classe;"
         left = column(SIDE, self.map, text(f"Mapa: médias de q(z|x);{colors} ◉ = z atual."))
@@ -215,7 +212,7 @@ class LatentExplorer(Explorer):
             self._thumbnail("from_index"),
             widgets.VBox([c["from_index"], c["to_index"]]),
             self._thumbnail("to_index"),
-            widgets.VBox([c["path"], c["position"]], layout=Layout(max_width="100%")),
+            widgets.VBox([c["path"], c["position"].with_number()], layout=Layout(max_width="100%")),
         )
         return [row(left, right), row(encode, interpolate)]
 
@@ -267,7 +264,7 @@ def _latent_sliders(center: Tensor, spread: Tensor, activity: list[float]) -> di
             min=mean - 3 * deviation,
             max=mean + 3 * deviation,
             step=_STEP,
-            readout_format=".1f",
+            decimals=1,
             description=latent_name(dim),
             tooltip=f"Variância da média de q(z|x) nesta dimensão: {number(variance, 2)}",
             style={"description_width": "34px"},
@@ -321,11 +318,10 @@ def _path_controls() -> dict[str, widgets.Widget]:
             min=0.0,
             max=1.0,
             step=0.01,
-            readout_format=".2f",
             description="posição",
             tooltip="0 é a primeira imagem; 1, a segunda. Apagada, se z não estiver no caminho",
             style={"description_width": "70px"},
-            layout=Layout(width="290px", max_width="calc(100% - 4px)"),  # as margens dele
+            layout=Layout(width="230px"),
         ),
         "path": widgets.ToggleButtons(
             options=["reta", "esférica"],
