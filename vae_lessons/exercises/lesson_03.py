@@ -14,7 +14,6 @@ from vae_lessons.exercises.checking import (
     on_cases,
     reduced,
     required_tensor,
-    usable,
 )
 
 _MEAN = torch.tensor([[0.5, -1.0], [2.0, 0.0], [-0.3, 0.7]], dtype=torch.float64)
@@ -64,15 +63,6 @@ def _kl(mean: Tensor, log_var: Tensor) -> Tensor:
 
 def _bernoulli(x: Tensor, logits: Tensor) -> Tensor:
     return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(-1)
-
-
-def _one_number(answer):
-    """A própria resposta, salvo se a vírgula decimal a partiu em dois números."""
-    if isinstance(answer, tuple) and len(answer) == 2 and all(type(part) is int for part in answer):
-        raise Unusable(
-            "a vírgula faz do seu número um par de números. No Python, o separador decimal é o ponto: 1.25, e não 1,25."
-        )
-    return usable(answer)
 
 
 EXERCISES = (
@@ -284,7 +274,6 @@ EXERCISES = (
             ),
             Mistake(0.25, "o fator entrou duas vezes. Multiplique a perda inteira por ele uma vez só."),
         ),
-        measure=_one_number,
         tolerance=1e-6,
         hint="Multiplicar a perda inteira por uma constante não muda o mínimo: que constante deixa a reconstrução igual à da "
         "Gaussiana?",
