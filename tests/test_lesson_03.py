@@ -122,7 +122,7 @@ def deviation(log_var):
 
 
 WRONG = [
-    ("03.1", lambda mean, log_var: mean + deviation(log_var) * torch.randn(mean.shape[-1]), "o mesmo ruído em todos"),
+    ("03.1", lambda mean, log_var: mean + deviation(log_var) * torch.randn(mean.shape[-1]), "o mesmo ruído em todas"),
     ("03.1", lambda mean, log_var: mean + deviation(log_var) * torch.randn(()), "um número só"),
     ("03.1", lambda mean, log_var: mean + torch.exp(2 * log_var) * torch.randn_like(mean), "exp(2 · log σ²) é σ⁴"),
     ("03.1", lambda mean, log_var: mean + torch.exp(log_var) * torch.randn_like(mean), "que é a variância"),
