@@ -127,7 +127,7 @@ def posteriors(
             ax.set(aspect="equal", title=titles[n], xlabel=latent_name(0))
             ax.title.set_fontsize(10)
             for axis in (ax.xaxis, ax.yaxis):
-                axis.set_major_locator(MultipleLocator(0.5))
+                axis.set_major_locator(MultipleLocator(1))
         panels[0].set_ylabel(latent_name(1))
         fig.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(ellipses))
     style.decimal_commas(fig)
