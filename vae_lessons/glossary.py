@@ -13,6 +13,7 @@ from typing import NamedTuple
 from vae_lessons import series
 
 _LEFT = "text-align: left; vertical-align: top"  # o JupyterLab alinharia à direita
+_COLUMNS = (("termo", "22%"), ("em inglês", "20%"), ("lição", "6%"), ("definição", "52%"))
 
 
 class Term(NamedTuple):
@@ -37,8 +38,7 @@ class Table:
         return "\n".join(f"{row.term} ({row.english}, lição {row.lesson}): {row.definition}" for row in self.rows)
 
     def _repr_html_(self) -> str:
-        names = ("termo", "em inglês", "lição", "definição")
-        head = "".join(f'<th scope="col" style="{_LEFT}">{name}</th>' for name in names)
+        head = "".join(f'<th scope="col" style="{_LEFT}; width: {width}">{name}</th>' for name, width in _COLUMNS)
         body = "\n".join(f"<tr>{''.join(_cells(row))}</tr>" for row in self.rows)
         return f'<table style="width: 100%">\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>'
 
