@@ -202,15 +202,6 @@ def clamped_entropies(epsilon):
     return distortion
 
 
-def epsilon_in_the_logarithm(logits):
-    pi = torch.softmax(logits, -1)
-    return (pi * (pi + 1e-8).log() + pi * math.log(logits.shape[-1])).sum((-2, -1))
-
-
-def in_place(hard, y):
-    return hard.add_(y - y.detach())
-
-
 def yielding(log_evidence, best, encoder):
     yield (log_evidence - best).mean()
     yield (best - encoder).mean()
@@ -230,11 +221,6 @@ def with_xlogy(q, log_prior, log_lik):
     return q @ log_lik, kl, q @ log_lik - kl
 
 
-def with_entropy(logits):
-    entropy = torch.distributions.Categorical(logits=logits).entropy()
-    return logits.shape[-2] * math.log(logits.shape[-1]) - entropy.sum(-1)
-
-
 def by_woodbury(x, W, b, s):
     gain = W.T @ torch.linalg.inv(W @ W.T + s**2 * torch.eye(len(b), dtype=W.dtype))
     return gain @ (x - b), torch.eye(W.shape[1], dtype=W.dtype) - gain @ W
@@ -250,7 +236,6 @@ RIGHT = [
     ("03.3", lambda x, logits: torch.where(x > 0, logits.sigmoid(), 1 - logits.sigmoid()).log().sum(1)),
     ("03.4", lambda batches: torch.cat(batches).mean()),
     ("04.6", lambda log_lik, kl, c, gamma: gamma * torch.max(kl - c, c - kl) - log_lik),
-    ("05.4", with_entropy),
     ("00.1", torch.tensor(64)),
     ("00.1", np.int64(64)),
     ("00.1", [64]),
@@ -292,15 +277,6 @@ RIGHT = [
     ("04.4", clamped_entropies(1e-12)),
     ("04.4", lambda x: torch.nn.functional.binary_cross_entropy(x.mean(0).expand_as(x), x, reduction="sum") / len(x)),
     ("04.5", lambda information, entropies: float(EXERCISES["04.5"].solution(information, entropies))),
-    ("05.1", lambda logits, u: (logits - torch.log(-torch.log(1 - u))).argmax(-1)),
-    ("05.1", lambda logits, u: (logits - torch.log(-torch.log(u + 1e-7) + 1e-7)).argmax(-1)),
-    ("05.1", lambda logits, u: (logits - torch.log(-torch.log(u))).argmax(-1).tolist()),
-    ("05.3", lambda hard, y: y + (hard - y).detach()),  # aqui a soma arredonda de volta a 0 ou 1
-    ("05.3", in_place),
-    ("05.4", epsilon_in_the_logarithm),
-    ("05.5", lambda epochs, rate, floor: torch.tensor(-rate * epochs).exp().clamp(min=floor)),
-    ("05.6", "C)"),
-    ("05.6", "letra c"),
 ]
 
 
@@ -362,14 +338,6 @@ WRONG = [
     ("03.4", lambda batches: torch.cat(batches).abs().mean(), "os números não batem"),
     ("04.1", lambda log_lik, kl, beta: beta * kl + log_lik.abs(), "o módulo de log p(x|z)"),
     ("04.4", clamped_entropies(0.01), "os números não batem"),
-    ("05.2", lambda log_pi, g, temperature: torch.softmax((log_pi + g) / temperature, 1), "nem sempre é a 1"),
-    ("05.3", lambda hard, y: hard.requires_grad_(), "o gradiente que chega a y é zero"),
-    (
-        "05.4",
-        lambda x: (math.log(x.shape[-1]) + (x.softmax(-1) * x.softmax(-1).log()).sum(-1)).sum(-1),
-        "apareceu NaN",
-    ),
-    ("05.6", "ce", "esperava uma letra só, mas vieram 2"),
 ]
 
 
