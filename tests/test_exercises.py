@@ -201,13 +201,6 @@ def clamped_entropies(epsilon):
     return distortion
 
 
-def epsilon_in_the_logarithm(logits):
-    pi = torch.softmax(logits, -1)
-    return (pi * (pi + 1e-8).log() + pi * math.log(logits.shape[-1])).sum((-2, -1))
-
-
-def in_place(hard, y):
-    return hard.add_(y - y.detach())
 
 
 def with_defaults(step, warmup_steps, start=0.0):
@@ -219,9 +212,6 @@ def with_distributions(mean, log_var):
     return torch.distributions.kl_divergence(q, torch.distributions.Normal(0, 1)).sum(-1)
 
 
-def with_entropy(logits):
-    entropy = torch.distributions.Categorical(logits=logits).entropy()
-    return logits.shape[-2] * math.log(logits.shape[-1]) - entropy.sum(-1)
 
 
 RIGHT = [
@@ -229,7 +219,6 @@ RIGHT = [
     ("03.3", lambda x, logits: torch.distributions.Bernoulli(logits=logits).log_prob(x).sum(-1)),
     ("03.3", lambda x, logits: torch.where(x > 0, logits.sigmoid(), 1 - logits.sigmoid()).log().sum(1)),
     ("03.4", lambda batches: torch.cat(batches).mean()),
-    ("05.4", with_entropy),
     ("02.1", own_sample),
     ("02.1", own_samples),
     ("02.1", lambda f, q, z: (f(z.detach()) * q.log_prob(z.detach()).sum(-1)).mean()[None]),
@@ -246,15 +235,6 @@ RIGHT = [
     ("04.4", clamped_entropies(1e-12)),
     ("04.4", lambda x: torch.nn.functional.binary_cross_entropy(x.mean(0).expand_as(x), x, reduction="sum") / len(x)),
     ("04.5", lambda information, entropies: float(EXERCISES["04.5"].solution(information, entropies))),
-    ("05.1", lambda logits, u: (logits - torch.log(-torch.log(1 - u))).argmax(-1)),
-    ("05.1", lambda logits, u: (logits - torch.log(-torch.log(u + 1e-7) + 1e-7)).argmax(-1)),
-    ("05.1", lambda logits, u: (logits - torch.log(-torch.log(u))).argmax(-1).tolist()),
-    ("05.3", lambda hard, y: y + (hard - y).detach()),  # aqui a soma arredonda de volta a 0 ou 1
-    ("05.3", in_place),
-    ("05.4", epsilon_in_the_logarithm),
-    ("05.5", lambda epochs, rate, floor: torch.tensor(-rate * epochs).exp().clamp(min=floor)),
-    ("05.6", "C)"),
-    ("05.6", "letra c"),
 ]
 
 
@@ -307,14 +287,6 @@ WRONG = [
     ("03.4", lambda batches: torch.cat(batches).abs().mean(), "os números não batem"),
     ("04.1", lambda log_lik, kl, beta: beta * kl + log_lik.abs(), "o módulo de log p(x|z)"),
     ("04.4", clamped_entropies(0.01), "os números não batem"),
-    ("05.2", lambda log_pi, g, temperature: torch.softmax((log_pi + g) / temperature, 1), "nem sempre é a 1"),
-    ("05.3", lambda hard, y: hard.requires_grad_(), "o gradiente que chega a y é zero"),
-    (
-        "05.4",
-        lambda x: (math.log(x.shape[-1]) + (x.softmax(-1) * x.softmax(-1).log()).sum(-1)).sum(-1),
-        "apareceu NaN",
-    ),
-    ("05.6", "ce", "esperava uma letra só, mas vieram 2"),
 ]
 
 
