@@ -122,7 +122,7 @@ def deviation(log_var):
 
 
 WRONG = [
-    ("03.1", lambda mean, log_var: mean + deviation(log_var) * torch.randn(mean.shape[-1]), "o mesmo ruído em todos"),
+    ("03.1", lambda mean, log_var: mean + deviation(log_var) * torch.randn(mean.shape[-1]), "o mesmo ruído em todas"),
     ("03.1", lambda mean, log_var: mean + deviation(log_var) * torch.randn(()), "um número só"),
     ("03.1", lambda mean, log_var: mean + torch.exp(2 * log_var) * torch.randn_like(mean), "exp(2 · log σ²) é σ⁴"),
     ("03.1", lambda mean, log_var: mean + torch.exp(log_var) * torch.randn_like(mean), "que é a variância"),
@@ -135,8 +135,8 @@ WRONG = [
     ("03.3", lambda x, logits: -bce(logits, x).mean(-1), "a média sobre os pixels"),
     ("03.3", lambda x, logits: (x * logits - logits.exp()).sum(-1), "falta o 1"),
     ("03.4", lambda batches: torch.stack([batch.mean() for batch in batches]).mean(), "a média das médias"),
-    ("03.5", (0, 5), "o separador decimal é o ponto"),
-    ("03.5", (0, 25), "o separador decimal é o ponto"),
+    ("03.5", (0, 5), "a vírgula separa dois números"),
+    ("03.5", (0, 25), "a vírgula separa dois números"),
     ("03.5", 2, "para o lado errado"),
     ("03.6", lambda step, warmup_steps: min(1.0, (step + 1) / warmup_steps), "um passo adiantado"),
     ("03.6", lambda step, warmup_steps: (step + 1) / warmup_steps, "são dois enganos"),

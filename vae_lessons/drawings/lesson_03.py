@@ -70,6 +70,7 @@ def sigma_parameters(sigma: Tensor, gradients: Mapping[str, Tensor], paths: Mapp
         left.legend()
         left.set_title("quanto o gradiente empurra", fontsize=11)
         right.set_title("aonde a descida leva", fontsize=11)
+    style.decimal_commas(fig)
     return fig
 
 
@@ -126,7 +127,7 @@ def posteriors(
             ax.set(aspect="equal", title=titles[n], xlabel=latent_name(0))
             ax.title.set_fontsize(10)
             for axis in (ax.xaxis, ax.yaxis):
-                axis.set_major_locator(MultipleLocator(0.5))
+                axis.set_major_locator(MultipleLocator(1))
         panels[0].set_ylabel(latent_name(1))
         fig.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(ellipses))
     style.decimal_commas(fig)

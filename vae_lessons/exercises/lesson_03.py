@@ -14,7 +14,6 @@ from vae_lessons.exercises.checking import (
     on_cases,
     reduced,
     required_tensor,
-    usable,
 )
 
 _MEAN = torch.tensor([[0.5, -1.0], [2.0, 0.0], [-0.3, 0.7]], dtype=torch.float64)
@@ -66,15 +65,6 @@ def _bernoulli(x: Tensor, logits: Tensor) -> Tensor:
     return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(-1)
 
 
-def _one_number(answer):
-    """A própria resposta, salvo se a vírgula decimal a partiu em dois números."""
-    if isinstance(answer, tuple) and len(answer) == 2 and all(type(part) is int for part in answer):
-        raise Unusable(
-            "a vírgula faz do seu número um par de números. No Python, o separador decimal é o ponto: 1.25, e não 1,25."
-        )
-    return usable(answer)
-
-
 EXERCISES = (
     Exercise(
         id="03.1",
@@ -119,7 +109,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda mean, log_var: mean + torch.exp(0.5 * log_var) * torch.randn(mean.shape[-1]),
-                "você usou o mesmo ruído em todos os exemplos. ε tem a forma de mean: use torch.randn_like(mean).",
+                "você usou o mesmo ruído em todas as imagens. ε tem a forma de mean: use torch.randn_like(mean).",
             ),
             Mistake(
                 lambda mean, log_var: mean + torch.exp(0.5 * log_var) * torch.randn(()),
@@ -176,7 +166,7 @@ EXERCISES = (
             *reduced(_kl),
             Mistake(
                 lambda mean, log_var: 0.5 * (log_var.exp() + mean.square() - 1 - log_var),
-                "falta somar sobre as dimensões latentes: a KL de um exemplo é um número só.",
+                "falta somar sobre as dimensões latentes: a KL de uma imagem é um número só.",
             ),
             Mistake(
                 lambda mean, log_var: 0.5 * (log_var.exp() + mean - 1 - log_var).sum(-1),
@@ -234,7 +224,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda x, logits: -F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(0),
-                "você somou sobre os exemplos. A soma é sobre os pixels, a última dimensão: .sum(-1).",
+                "você somou sobre as imagens. A soma é sobre os pixels, a última dimensão: .sum(-1).",
             ),
         ),
         measure=on_cases((_PIXELS, _LOGITS), (_PIXELS.T, 0.5 * _LOGITS.T), (_PIXELS[:, :2], _LOGITS[:, 2:])),
@@ -246,19 +236,19 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 lambda batches: torch.stack([batch.mean() for batch in batches]).mean(),
-                "você tirou a média das médias. O último lote é menor, e cada exemplo dele pesou mais que os outros.",
+                "você tirou a média das médias. O último lote é menor, e cada imagem dele pesou mais que as outras.",
             ),
             Mistake(
                 lambda batches: sum(batch.sum() for batch in batches) / len(batches),
-                "você dividiu pelo número de lotes. A figura que se compara é por exemplo: divida pelo número deles.",
+                "você dividiu pelo número de lotes. O número que se compara é por imagem: divida pelo número delas.",
             ),
             Mistake(
                 lambda batches: sum(batch.sum() for batch in batches),
-                "isso é a soma. Falta dividir pelo número total de exemplos.",
+                "isso é a soma. Falta dividir pelo número total de imagens.",
             ),
             Mistake(
                 lambda batches: sum(batch.sum() for batch in batches) / (len(batches) * len(batches[0])),
-                "você supôs que todo lote tem o tamanho do primeiro. Conte os exemplos de cada um.",
+                "você supôs que todo lote tem o tamanho do primeiro. Conte as imagens de cada um.",
             ),
         ),
         measure=on_cases(
@@ -266,7 +256,7 @@ EXERCISES = (
             _NEGATIVE_BATCHES,
             ([torch.tensor([2.0, 2.0, 5.0]), torch.tensor([4.0, 4.0]), torch.tensor([1.0, 8.0])],),
         ),
-        insight="Soma sobre os exemplos dividida pelo número de exemplos: não depende do tamanho dos lotes.",
+        insight="Soma sobre as imagens dividida pelo número de imagens: não depende do tamanho dos lotes.",
     ),
     Exercise(
         id="03.5",
@@ -284,7 +274,6 @@ EXERCISES = (
             ),
             Mistake(0.25, "o fator entrou duas vezes. Multiplique a perda inteira por ele uma vez só."),
         ),
-        measure=_one_number,
         tolerance=1e-6,
         hint="Multiplicar a perda inteira por uma constante não muda o mínimo: que constante deixa a reconstrução igual à da "
         "Gaussiana?",
