@@ -266,15 +266,15 @@ def few_states():
     elbo, gumbel, gradients = explore_elbo(), explore_gumbel(), explore_gradients()
     elbo.recorded = (("mode", None), ("mean", (-1.0, 1.5)), ("spread", (0.3,)))
     gumbel.recorded = (("temperature", (0.1, 3.0)), ("logit_1", (-2.0,)))
-    gradients.recorded = (("n_samples", (1, 10)), ("k", (2.0,)), ("parameter", None))
+    gradients.recorded = (("n_samples", (1, 10)), ("mu", (2.0,)), ("parameter", None))
     return elbo, gumbel, gradients
 
 
 def test_recorded_states_are_the_pictures_of_the_kernel(few_states):
     for explorer in few_states:
         recorded = recording.record(explorer)
-        names, fixed = [name for name, _ in explorer.recorded], explorer.values()
-        values = recording.axes(explorer)
+        values, fixed = recording.axes(explorer), explorer.values()
+        names = list(values)
         places = np.ndindex(*(len(values[name]) for name in names))
         for place, picture, text in zip(places, recording.replay(recorded), recorded["texts"], strict=True):
             chosen = {name: values[name][i] for name, i in zip(names, place, strict=True)}

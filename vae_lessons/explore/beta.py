@@ -105,7 +105,7 @@ class BetaExplorer(Explorer):
     """
 
     inputs = ("beta", "seed", "image", "latent")
-    recorded = (("beta", None), ("image", None), ("latent", None))
+    recorded = (("beta", None), ("seed", None), ("image", (1, 2, 3)), ("latent", None))
 
     def __init__(self, runs: dict[tuple[float, int], Run], data: Dataset | None):
         self._betas, self._seeds = (sorted(set(values)) for values in zip(*runs, strict=True))

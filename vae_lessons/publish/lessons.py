@@ -147,8 +147,9 @@ def _recorded(recording: dict, png: str, name: str, files: dict[str, bytes]) -> 
 
 
 def _clean_table(text: str) -> str:
-    """As tabelas do pandas, sem o estilo que trazem: o da página vale para todas."""
-    return re.sub(r"<style scoped>.*?</style>\s*", "", text, flags=re.DOTALL).replace(' border="1"', "")
+    """As tabelas do pandas sem o estilo que trazem (o da página vale para todas) e sem cabeçalhos vazios."""
+    text = re.sub(r"<style scoped>.*?</style>\s*", "", text, flags=re.DOTALL)
+    return text.replace(' border="1"', "").replace("<th></th>", "<td></td>")
 
 
 def _link(link: re.Match, published: set[str]) -> str:

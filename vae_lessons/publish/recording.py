@@ -36,12 +36,13 @@ def axes(explorer: Explorer) -> dict[str, list]:
     """Controle → os valores que ele tem na página; entre eles, sempre, o que ele tem agora."""
     found = {}
     for name, values in explorer.recorded:
-        values, now = (
-            list(_options(explorer.controls[name]) if values is None else values),
-            explorer.controls[name].value,
-        )
-        found[name] = values if now in values else sorted([*values, now])
-    return found
+        control = explorer.controls[name]
+        possible = _options(control)
+        values = list(possible if values is None else values)
+        if possible:
+            values = [value for value in values if value in possible]
+        found[name] = values if control.value in values else sorted([*values, control.value])
+    return {name: values for name, values in found.items() if len(values) > 1}
 
 
 def record(explorer: Explorer) -> dict:
@@ -112,7 +113,10 @@ def _labelled(widget) -> list[tuple[str, object]]:
 
 
 def _options(widget) -> list:
-    return [value for _, value in _labelled(widget)] or list(range(widget.min, widget.max + 1, widget.step))
+    """Todos os valores de um controle que só tem alguns; [], se ele for contínuo."""
+    if isinstance(widget.value, int) and hasattr(widget, "step"):
+        return list(range(widget.min, widget.max + 1, widget.step))
+    return [value for _, value in _labelled(widget)]
 
 
 def _pixels(image: Image.Image) -> np.ndarray:

@@ -177,7 +177,6 @@ O navegador abre; escolha a lição, complete a célula do exercício no lugar d
 
 ```{{toctree}}
 :hidden:
-:caption: Lições
 
 {names}
 ```
@@ -199,6 +198,13 @@ def _finish(site: Path, documents: dict[str, nodes.document]) -> None:
     (site / _MARK).write_text("Pasta refeita por python -m vae_lessons.publish.\n", encoding="utf-8")
 
 
+# Duas regiões do tema que um leitor de tela não distinguiria.
+_NAMED = {
+    '<aside class="sidebar-drawer"': '<aside aria-label="Sumário do site" class="sidebar-drawer"',
+    '<aside class="toc-drawer': '<aside aria-label="Sumário da página" class="toc-drawer',
+}
+
+
 def _in_portuguese(page: str) -> str:
     """As frases do tema, onde começam um atributo ou são todo o texto de um elemento. O artigo não é do tema."""
     around = re.split(r"(<article\b.*</article>)", page, flags=re.DOTALL)
@@ -206,7 +212,10 @@ def _in_portuguese(page: str) -> str:
         for place in range(0, len(around), 2):
             part = around[place].replace(f'="{english}', f'="{portuguese}')
             around[place] = re.sub(rf">\s*{re.escape(english)}\s*<", f">{portuguese}<", part)
-    return "".join(around)
+    page = "".join(around)
+    for unnamed, named in _NAMED.items():
+        page = page.replace(unnamed, named)
+    return page
 
 
 def _require_replaceable(output: Path) -> None:

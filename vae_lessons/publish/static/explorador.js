@@ -38,7 +38,8 @@ const vaeGravado = (() => {
 
     async start() {
       await this.draw();
-      this.host.replaceChildren(this.canvas, this.caption, make("div", { className: "vae-controles" }, ...this.controls));
+      const note = make("p", { className: "vae-nota", textContent: "Nesta página vivem estes controles; os outros, no JupyterLab." });
+      this.host.replaceChildren(this.canvas, this.caption, make("div", { className: "vae-controles" }, ...this.controls), note);
       this.host.dataset.vivo = "sim";
     }
 
