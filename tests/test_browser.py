@@ -33,7 +33,7 @@ torch.manual_seed(0)
 model = mlp_vae(64, 2, (64,))
 history = fit(model, load("digits"), TrainConfig(epochs=10, lr=3e-3, device="cpu"), progress=False)""",
     'explorer = explore_latent(model, load("digits", "test"))\nexplorer',
-    "print(bool((explorer.z == explorer.means[0]).all()))",
+    "print(bool((explorer.z == explorer.means[explorer.controls['index'].value]).all()))",
 ]
 
 

@@ -195,7 +195,7 @@ def _loss(x_in: int, heads: int, x_out: int, output_bottom: int, width: int) -> 
         _arrow(kl_at + 60, top + 50, middle - 62, total - 22, kind="loss"),
         _arrow(reconstruction_at - 60, top + 50, middle + 62, total - 22, kind="loss"),
         _text(middle, total, "ELBO = E" + _sub("q") + "[log " + _math("p(x|z)") + "] − KL", size=17, weight="bold"),
-        _text(middle, total + 19, "em nats por exemplo; o treino a maximiza", size=13, color=FAINT),
+        _text(middle, total + 19, "em nats por imagem; o treino a maximiza", size=13, color=FAINT),
     ]
 
 
