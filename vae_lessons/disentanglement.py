@@ -23,7 +23,8 @@ def mutual_information(codes: Tensor, factors: Tensor, *, n_bins: int = 20) -> T
     máximo (Locatello et al., 2019, apêndice C); inteiros já são discretos e ficam como vieram ·
     factors: inteiros [N, F], com ao menos dois valores cada.
     É a informação mútua das frequências observadas, que com poucos exemplos parece maior do que é: em média, se z_j e
-    v_k são independentes, (b − 1)(K − 1) / 2N nats para b faixas ocupadas e K valores do fator (Miller, 1955).
+    v_k são independentes, (b − 1)(K − 1) / 2N nats para b faixas ocupadas e K valores do fator (Miller, 1955). Com
+    poucas imagens, sorteie vários códigos de cada: torch.cat([q.sample() for _ in range(48)]), factors.repeat(48, 1).
     Não muda com a ordem dos exemplos, nem, a menos de arredondamento, se um código troca de sinal ou de escala.
     Levanta ValueError se as formas não casarem, se um fator tiver um valor só, se um código não for finito ou se
     n_bins < 2, e TypeError se não forem tensores ou se os fatores não forem inteiros.
@@ -132,7 +133,7 @@ def _checked(codes: Tensor, factors: Tensor) -> tuple[Tensor, Tensor]:
         raise TypeError(
             "codes [N, Z] e factors [N, F], nesta ordem, devem ser tensores, mas vieram "
             f"{type(codes).__name__} e {type(factors).__name__}. De uma q(z|x), use q.sample() ou q.mean; os dados que "
-            "trazem factors são os de load('sprites')."
+            "trazem factors são os de load('sprites') e load('discs')."
         )
     if codes.ndim != 2 or codes.numel() == 0:
         raise ValueError(f"codes deve ter forma [N, Z], um código para cada exemplo, mas veio {tuple(codes.shape)}.")

@@ -3,7 +3,7 @@
 import base64
 import contextlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import ipywidgets as widgets
@@ -75,10 +75,12 @@ class Explorer(widgets.VBox):
         paint(numbers) -> Image         dos números à figura, no dobro dos pontos com que é mostrada
         describe(numbers) -> str        os números por extenso: é o texto alternativo da figura
     Quem herda cria `controls` e `picture`, chama `super().__init__` com o que vai na tela, de cima para baixo, e depois
-    `_start()`.
+    `_start()`. Em `recorded` diz que controles vivem na página sem kernel: pares (nome, valores), com None no lugar dos
+    valores se forem todos os do controle.
     """
 
     inputs: tuple[str, ...]  # os controles de que a figura depende
+    recorded: tuple[tuple[str, Sequence | None], ...] = ()  # os que vivem na página sem kernel, e em que valores
     controls: dict[str, widgets.Widget]
     picture: widgets.Image
     numbers: NamedTuple

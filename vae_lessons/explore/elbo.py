@@ -136,6 +136,11 @@ class ElboExplorer(Explorer):
     """
 
     inputs = ("mean", "spread", "x", "mode")
+    recorded = (
+        ("mode", None),
+        ("mean", tuple(0.25 * i for i in range(-12, 13))),
+        ("spread", (0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0)),
+    )
     measure, paint, describe = staticmethod(measure), staticmethod(paint), staticmethod(describe)
 
     def __init__(self):

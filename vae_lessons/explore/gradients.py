@@ -135,6 +135,11 @@ class GradientExplorer(Explorer):
     """
 
     inputs = ("function", "k", "omega", "mu", "sigma", "parameter", "n_samples", "estimator")
+    recorded = (
+        ("mu", tuple(0.5 * i for i in range(-6, 7))),
+        ("sigma", (0.3, 0.5, 1.0, 2.0)),
+        ("n_samples", (1, 2, 10, 100)),
+    )
     measure, paint, describe = staticmethod(measure), staticmethod(paint), staticmethod(describe)
 
     def __init__(self):

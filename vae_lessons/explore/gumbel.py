@@ -99,6 +99,10 @@ class GumbelExplorer(Explorer):
     """
 
     inputs = ("temperature", "logit_1", "logit_2", "logit_3")
+    recorded = (
+        ("temperature", (0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0)),
+        ("logit_1", (-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0)),
+    )
     measure, paint, describe = staticmethod(measure), staticmethod(paint), staticmethod(describe)
 
     def __init__(self):

@@ -1,0 +1,187 @@
+"""O site num Chromium de verdade, aberto de um arquivo e sem rede: nada falta, tudo responde, todos alcançam tudo."""
+
+import base64
+import contextlib
+import io
+
+import numpy as np
+import pytest
+
+pytest.importorskip("playwright", reason='falta o playwright: instale o pacote com pip install -e ".[browser]"')
+pytest.importorskip("axe_playwright_python", reason='falta o axe: instale o pacote com pip install -e ".[browser]"')
+pytest.importorskip("myst_nb", reason='falta o myst-nb: instale o pacote com pip install -e ".[page]"')
+pytest.importorskip("furo", reason='falta o furo: instale o pacote com pip install -e ".[page]"')
+pytest.importorskip("quickjs", reason='falta o quickjs-ng: instale o pacote com pip install -e ".[page]"')
+
+import pages
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+from playwright.sync_api import expect
+
+from vae_lessons.authoring import lab
+from vae_lessons.explore import explore_gumbel
+
+pytestmark = [
+    pytest.mark.skipif(
+        lab.CHROMIUM is None, reason="falta um navegador no PATH: chromium, chromium-browser ou google-chrome"
+    ),
+    pytest.mark.filterwarnings("default"),  # as do Sphinx e do docutils não são nossas
+]
+
+WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+GRAVE = {"serious", "critical"}
+PAGES = ("index", "00_comeco", "01_fim", "search")
+
+
+@pytest.fixture(scope="module")
+def site():
+    return pages.toy_site()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with lab.browse() as browser:
+        yield browser
+
+
+@contextlib.contextmanager
+def quiet_page(browser, **options):
+    """Uma página sem rede que, ao fechar, não pode ter pedido nada a outro computador nem escrito no console."""
+    context = browser.new_context(**{"viewport": WIDE, "offline": True} | options)
+    page, complaints = context.new_page(), []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on(
+        "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
+    )
+    page.on("request", lambda request: complaints.append(request.url) if request.url.startswith("http") else None)
+    page.on("requestfailed", lambda request: complaints.append(request.url))
+    yield page
+    context.close()
+    assert complaints == []
+
+
+@contextlib.contextmanager
+def lesson(browser, site, **options):
+    """A lição de brinquedo, com o explorador já vivo."""
+    with quiet_page(browser, **options) as page:
+        page.goto((site / "00_comeco.html").as_uri())
+        page.locator("[data-gravado]").scroll_into_view_if_needed()
+        page.wait_for_selector("[data-vivo=sim]")
+        yield page
+
+
+def picture(page) -> np.ndarray:
+    """Os pixels do explorador, [H, W, 3]."""
+    page.wait_for_function("!document.querySelector('[data-gravado]').explorador.busy")
+    url = page.evaluate("document.querySelector('[data-gravado] canvas').toDataURL()")
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).convert("RGB"))
+
+
+def kernel_picture(**values) -> np.ndarray:
+    explorer = explore_gumbel()
+    return np.asarray(explorer.paint(explorer.measure(**explorer.values() | values)).convert("RGB"))
+
+
+@pytest.mark.parametrize("options", [{}, {"color_scheme": "dark"}, {"viewport": PHONE}], ids=["claro", "escuro", "390"])
+def test_every_page_is_quiet_and_accessible(browser, site, options):
+    with quiet_page(browser, **options) as page:
+        for name in PAGES:
+            page.goto((site / f"{name}.html").as_uri())
+            page.wait_for_load_state("load")
+            violations = Axe().run(page).response["violations"]
+            grave = [(v["id"], [node["html"][:200] for node in v["nodes"]]) for v in violations if v["impact"] in GRAVE]
+            assert grave == [], name
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} rola para o lado"
+
+
+def test_a_live_explorer_is_accessible(browser, site):
+    with lesson(browser, site) as page:
+        violations = Axe().run(page, context="[data-gravado]").response["violations"]
+        assert [v["id"] for v in violations if v["impact"] in GRAVE] == []
+
+
+def test_the_fonts_of_the_formulas_are_loaded(browser, site):
+    with quiet_page(browser) as page:
+        page.goto((site / "00_comeco.html").as_uri())
+        page.evaluate("document.fonts.ready")
+        assert page.evaluate("[...document.fonts].some(f => f.family.includes('KaTeX_Math') && f.status === 'loaded')")
+
+
+@pytest.mark.parametrize("word", ["reparametrização", "reparametrizacao", "REPARAMETRIZAÇÃO"])
+def test_search_finds_words_with_or_without_accents(browser, site, word):
+    with quiet_page(browser) as page:
+        page.goto((site / "index.html").as_uri())
+        page.fill(".sidebar-search", word)
+        page.press(".sidebar-search", "Enter")
+        result = page.locator("#busca-resultados a").first
+        expect(result).to_have_text("00 · Começo › Reparametrização")
+        result.click()
+        expect(page).to_have_url((site / "00_comeco.html").as_uri() + "#reparametrizacao")
+
+
+def test_search_says_when_nothing_is_found(browser, site):
+    with quiet_page(browser) as page:
+        page.goto((site / "search.html").as_uri() + "?q=ornitorrinco")
+        expect(page.locator("#busca-total")).to_have_text("Nenhuma seção tem essas palavras.")
+
+
+def test_the_explorer_draws_the_pixels_of_the_kernel_and_answers_the_keyboard(browser, site):
+    with lesson(browser, site) as page:
+        assert np.array_equal(picture(page), kernel_picture(temperature=1.0, logit_1=1.0))
+        page.get_by_role("slider", name="τ").focus()
+        page.keyboard.press("ArrowRight")
+        assert np.array_equal(picture(page), kernel_picture(temperature=2.0, logit_1=1.0))
+        expect(page.locator(".vae-legenda")).to_contain_text("τ = 2,00")
+        page.get_by_role("slider", name="classe 1").focus()
+        page.keyboard.press("Home")
+        assert np.array_equal(picture(page), kernel_picture(temperature=2.0, logit_1=-2.0))
+        assert page.get_by_role("slider", name="classe 1").get_attribute("aria-valuetext") == "−2,00"
+
+
+@pytest.mark.parametrize("options", [{}, {"viewport": PHONE, "has_touch": True}], ids=["mouse", "dedo"])
+def test_the_explorer_answers_mouse_and_touch(browser, site, options):
+    with lesson(browser, site, **options) as page:
+        slider = page.get_by_role("slider", name="τ")
+        box = slider.bounding_box()
+        touch = page.touchscreen.tap if options else page.mouse.click
+        touch(box["x"] + box["width"] - 2, box["y"] + box["height"] / 2)
+        assert slider.input_value() == "4"
+        assert np.array_equal(picture(page), kernel_picture(temperature=5.0, logit_1=1.0))
+
+
+def test_in_a_fast_drag_the_last_position_wins_and_the_others_do_not_queue(browser, site):
+    with lesson(browser, site) as page:
+        before = page.evaluate("document.querySelector('[data-gravado]').explorador.draws")
+        page.evaluate(
+            """() => { const slider = document.querySelector("[data-gravado] input");
+            for (let i = 0; i < 1001; i++) { slider.value = i % 5; slider.dispatchEvent(new Event("input")); } }"""
+        )
+        assert np.array_equal(picture(page), kernel_picture(temperature=0.1, logit_1=1.0))
+        assert page.evaluate("document.querySelector('[data-gravado]').explorador.draws") - before <= 3
+
+
+def test_without_javascript_the_still_picture_stands(browser, site):
+    with quiet_page(browser, java_script_enabled=False) as page:
+        page.goto((site / "00_comeco.html").as_uri())
+        still = page.locator("[data-gravado] img")
+        expect(still).to_be_visible()
+        assert still.get_attribute("alt").startswith("τ = 1,00")
+
+
+def test_solutions_open_with_the_keyboard(browser, site):
+    with quiet_page(browser) as page:
+        page.goto((site / "00_comeco.html").as_uri())
+        summary = page.get_by_text("Solução", exact=True)
+        expect(page.get_by_text("answer = steps")).to_be_hidden()
+        summary.press("Enter")
+        expect(page.get_by_text("answer = steps")).to_be_visible()
+
+
+def test_what_scrolls_sideways_is_reached_by_the_keyboard(browser, site):
+    with quiet_page(browser, viewport=PHONE) as page:
+        page.goto((site / "00_comeco.html").as_uri())
+        page.wait_for_load_state("load")
+        assert page.evaluate(
+            """() => { const wide = [...document.querySelectorAll("pre")].filter(p => p.scrollWidth > p.clientWidth);
+            return wide.length > 0 && wide.every(p => p.tabIndex === 0); }"""
+        )

@@ -1,0 +1,53 @@
+"""Transforma as lições num site que abre de um arquivo, de um pen drive ou de qualquer servidor.
+
+    python -m vae_lessons.publish --output site
+    python -m vae_lessons.publish --output site --repository https://github.com/dono/repositorio
+
+As lições são executadas. Se uma falhar, o site que havia fica como estava. É preciso: pip install -e ".[page]".
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from vae_lessons.files import user_path
+
+_EXTRA = 'Falta {}, que monta as páginas. Instale-o com: pip install -e ".[page]"'
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m vae_lessons.publish", description=__doc__.splitlines()[0])
+    parser.add_argument("lessons", nargs="*", type=user_path, help="as lições; sem elas, todas as de notebooks/")
+    parser.add_argument(
+        "--output", type=user_path, required=True, help="a pasta do site, criada ou trocada por inteiro"
+    )
+    parser.add_argument("--repository", help="o endereço do repositório: acrescenta atalhos para o Colab e o Binder")
+    parser.add_argument("--branch", default="main", help="o ramo desse repositório (main)")
+    parser.add_argument("--hub", help="o endereço de um JupyterHub com nbgitpuller: acrescenta um atalho para ele")
+    options = parser.parse_args(arguments)
+    if options.hub and not options.repository:
+        parser.error("--hub pede também --repository: é de lá que o JupyterHub traz as lições.")
+    lessons = options.lessons or sorted(Path("notebooks").glob("[0-9][0-9]_*.ipynb"))
+    missing = [str(path) for path in lessons if not path.is_file()]
+    if missing or not lessons:
+        parser.error(
+            f"não encontrei {', '.join(missing) or 'lição alguma em notebooks/'}. Rode na raiz do repositório ou diga "
+            "o caminho de cada lição."
+        )
+    try:
+        from vae_lessons.publish.links import Repository
+        from vae_lessons.publish.site import SiteError, publish
+    except ModuleNotFoundError as error:
+        print(_EXTRA.format(error.name), file=sys.stderr)
+        return 1
+    repository = options.repository and Repository(options.repository, options.branch, options.hub)
+    try:
+        publish(lessons, options.output, repository=repository or None)
+    except SiteError as error:
+        print(f"\n{error}\nO site não foi alterado.", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
