@@ -201,8 +201,6 @@ def clamped_entropies(epsilon):
     return distortion
 
 
-
-
 def with_defaults(step, warmup_steps, start=0.0):
     return start + min(1, step / warmup_steps)
 
@@ -210,8 +208,6 @@ def with_defaults(step, warmup_steps, start=0.0):
 def with_distributions(mean, log_var):
     q = torch.distributions.Normal(mean, torch.exp(0.5 * log_var))
     return torch.distributions.kl_divergence(q, torch.distributions.Normal(0, 1)).sum(-1)
-
-
 
 
 RIGHT = [

@@ -11,8 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
+from vae_lessons import explore
 from vae_lessons.data import Dataset, binarize, load
-from vae_lessons.explore import explore_latent, slerp
+from vae_lessons.explore import slerp
 from vae_lessons.explore.latent_map import INSIDE
 from vae_lessons.explore.sliders import ExactLogSlider, ExactSlider
 from vae_lessons.models import VAE, mlp_vae
@@ -36,6 +37,13 @@ def handmade_vae(scales, *, likelihood="bernoulli") -> VAE:
 @pytest.fixture
 def model():
     return handmade_vae([2.0, -1.5])
+
+
+def explore_latent(model, data) -> explore.latent.LatentExplorer:
+    """O explorador, levado de onde começa a z = 0 ou ao centro da prior."""
+    explorer = explore.explore_latent(model, data)
+    explorer.controls["zero"].click()
+    return explorer
 
 
 @pytest.fixture
@@ -363,6 +371,38 @@ def test_slerp_in_one_dimension_is_the_straight_line():
 
 
 # O mapa
+
+
+def test_the_exploration_starts_at_the_encoded_image_that_the_model_shows_best():
+    """Um decodificador que só sabe desenhar a imagem 30: é dela que se parte."""
+    model = handmade_vae([2.0, -1.5])
+    with torch.no_grad():
+        model.decoder.weight.zero_()
+        model.decoder.bias.copy_(8 * TEST.x[30] / 255 - 4)
+    explorer = explore.explore_latent(model, TEST)
+    assert explorer.controls["index"].value == 30
+    assert sliders(explorer) == pytest.approx(means(model)[30].tolist())
+
+
+def test_the_marker_leaves_what_it_marks_in_sight(explorer):
+    explorer.controls["z0"].value = 0.0
+    row, column = map(round, marker_center(explorer))
+    at_zero = pixels(explorer.map, "RGB").copy()
+    explorer.controls["z0"].value = 3.0
+    away = pixels(explorer.map, "RGB")
+    inside = slice(row - 9, row + 10), slice(column - 9, column + 10)
+    assert np.array_equal(at_zero[inside], away[inside])
+    assert not np.array_equal(at_zero, away)
+
+
+@pytest.mark.parametrize("scales", [[2.0, -1.5], [2.0]], ids=len)
+def test_the_map_writes_the_names_of_the_classes(scales):
+    model = handmade_vae(scales)
+    names = [f"classe {label}" for label in range(10)]
+    named = explore.explore_latent(model, TEST, class_names=names)
+    assert not np.array_equal(pixels(named.map), pixels(explore.explore_latent(model, TEST).map))
+    with pytest.raises(ValueError, match="um nome para cada classe"):
+        explore.explore_latent(model, TEST, class_names=names[:4])
 
 
 def test_the_marker_follows_each_axis_of_the_map(explorer):

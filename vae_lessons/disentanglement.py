@@ -1,6 +1,6 @@
 """Um código separa os fatores que geraram os dados? Duas notas publicadas, a MIG e a DCI, e o que elas medem.
 
-Nos dois casos, `codes` [N, Z] traz um código por exemplo e `factors` [N, F], o valor de cada fator nele. O código pode
+Nos dois casos, `codes` [N, Z] traz o código de cada exemplo e `factors` [N, F], o de cada fator nele. O código pode
 ser um sorteio de q(z|x), como na MIG de Chen et al. (2018), e então o ruído de q conta, ou a média de q(z|x), como em
 Locatello et al. (2019), e então um latente quase inativo, cujas diferenças o ruído afogaria, pode parecer informativo.
 As duas supõem que os fatores, na amostra, são independentes, como num fatorial completo.
@@ -136,7 +136,7 @@ def _checked(codes: Tensor, factors: Tensor) -> tuple[Tensor, Tensor]:
             "trazem factors são os de load('sprites') e load('discs')."
         )
     if codes.ndim != 2 or codes.numel() == 0:
-        raise ValueError(f"codes deve ter forma [N, Z], um código por exemplo, mas veio {tuple(codes.shape)}.")
+        raise ValueError(f"codes deve ter forma [N, Z], um código para cada exemplo, mas veio {tuple(codes.shape)}.")
     if factors.ndim != 2 or factors.numel() == 0:
         raise ValueError(
             f"factors deve ter forma [N, F], o valor de cada fator em cada exemplo, mas veio {tuple(factors.shape)}. "

@@ -52,7 +52,7 @@ class Exercise:
 
 
 def reduced(solution: Callable, over: str = "os exemplos") -> tuple[Mistake, Mistake]:
-    """Os erros de quem devolve um número só onde se pede um por exemplo, [B]: a soma e a média da solução."""
+    """Os erros de quem devolve um número só onde se pede um para cada exemplo, [B]: a soma e a média da solução."""
 
     def one_number(reduce: Callable) -> Callable:
         def answer(*arguments):

@@ -29,7 +29,7 @@ _BINS = 81
 _NAMES = {
     "pathwise": ("reparametrização", style.PATHWISE),
     "score_function": ("REINFORCE", style.SCORE_FUNCTION),
-    "leave_one_out": ("REINFORCE com baseline", style.BASELINE),
+    "leave_one_out": ("REINFORCE com linha de base", style.BASELINE),
 }
 _SYMBOLS = {"mu": "μ", "sigma": "σ"}
 
@@ -42,7 +42,7 @@ class Variance(NamedTuple):
 
 
 def explore_gradients() -> "GradientExplorer":
-    """Um explorador que põe lado a lado a reparametrização e o REINFORCE, com e sem baseline."""
+    """Um explorador que põe lado a lado a reparametrização e o REINFORCE, com e sem linha de base."""
     return GradientExplorer()
 
 
@@ -64,7 +64,7 @@ def measure(
     """As estimativas e as variâncias, para os argumentos que GradientExplorer explica."""
 
     def terms(epsilon: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """f(z), df(z)/dθ pelo caminho e ∂log q(z)/∂θ, em z = μ + σε, para o parâmetro θ escolhido."""
+        """f(z), df(z)/dθ por reparametrização e ∂log q(z)/∂θ, em z = μ + σε, para o parâmetro θ escolhido."""
         z = mu + sigma * epsilon
         if function == "quadratic":
             f, slope = (z - k) ** 2, 2 * (z - k)
@@ -161,7 +161,7 @@ class GradientExplorer(Explorer):
 
 
 class _Moments:
-    """Esperanças, por quadratura, de f, do gradiente pelo caminho e do escore, [N] cada, e o que sai delas."""
+    """Esperanças, por quadratura, de f, do gradiente por reparametrização e do escore, [N] cada, e o que sai delas."""
 
     def __init__(self, f: np.ndarray, path: np.ndarray, score: np.ndarray):
         self.gradient = float(path @ _WEIGHTS)
@@ -206,10 +206,10 @@ def _paint_label(panel: Panel, base: int, name: str, variances: dict[str, Varian
     """Ao lado do histograma: que estimador é, a variância medida, a exata e a comparação."""
     words, color = _NAMES[name]
     top, line = base + 0.76, 0.054 * panel.height_in_units
-    panel.text(0, top, words, color, size=14, bold=True)
+    panel.text(0, top, words, color, size=14 if len(words) < 20 else 12, bold=True)
     if name not in variances:
-        panel.text(0, top - line, "pede L ≥ 2: a baseline é a", style.GREY, size=12)
-        panel.text(0, top - 2 * line, "média das outras amostras", style.GREY, size=12)
+        panel.text(0, top - line, "pede L ≥ 2: a linha de base", style.GREY, size=12)
+        panel.text(0, top - 2 * line, "é a média das outras", style.GREY, size=12)
         return
     empirical, exact = variances[name]
     lines = [("variância medida", significant(empirical)), ("variância exata", significant(exact))]
