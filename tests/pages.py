@@ -17,6 +17,13 @@ EXPLORER = """from vae_lessons.explore import explore_gumbel
 explorer = explore_gumbel()
 explorer.recorded = (("temperature", (0.1, 0.5, 1.0, 2.0, 5.0)), ("logit_1", (-2.0, 1.0, 3.0)))
 explorer"""
+LATENT = """import torch
+from vae_lessons.data import load
+from vae_lessons.explore import explore_latent
+from vae_lessons.models import mlp_vae
+
+torch.manual_seed(0)
+explore_latent(mlp_vae(64, 2, (16,)), load("digits", "test"))"""
 FIRST = new_notebook(
     cells=[
         new_markdown_cell(
@@ -32,6 +39,7 @@ FIRST = new_notebook(
             f"fig.subplots().plot([0, 1])\nplotting.show(fig, {ALT!r})"
         ),
         new_code_cell(EXPLORER),
+        new_code_cell(LATENT),
         new_code_cell("import pandas as pd\n\nprint('soma', 1 + 1)\npd.DataFrame({'x': [1, 2]})"),
         new_code_cell("assert 1 + 1 == 2, 'guarda escondida'", metadata={"jupyter": {"source_hidden": True}}),
         new_markdown_cell("**Exercício.** Diga quanto é um mais um."),

@@ -88,7 +88,8 @@ def test_completions_are_one_row_per_digit():
 
 @pytest.mark.parametrize("lesson", series.LESSONS, ids=lambda lesson: lesson.number)
 def test_the_map_promises_what_each_lesson_promises(lesson):
-    assert stated(nbformat.read(NOTEBOOKS / lesson.file, as_version=4)) == lesson.minutes
+    promised = stated(nbformat.read(NOTEBOOKS / lesson.file, as_version=4))
+    assert promised == lesson.minutes, "Atualize vae_lessons/series.py e guarde de novo a lição 00, que mostra o mapa."
 
 
 def test_the_map_has_every_lesson_that_exists_and_none_that_does_not():

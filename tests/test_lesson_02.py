@@ -76,7 +76,7 @@ def test_equivalent_answers_pass(exercise_id, answer):
         ("02.6", 2.25, "maior recompensa"),
         ("02.6", 1.2, "Suba"),
         ("02.6", -4.0, "sinal"),
-        ("02.6", "1,9", "tire as aspas"),
+        ("02.6", "1,9", "Tire as aspas"),
         ("02.7", lambda a, b, u: 1 - (1 - u**a) ** b, "a acumulada"),
         ("02.7", lambda a, b, u: (1 - u ** (1 / b)) ** (1 / a), "não é a inversa"),
         ("02.7", lambda a, b, u: (1 - (1 - u) ** (1 / a)) ** (1 / b), "trocados"),

@@ -107,14 +107,15 @@ def test_the_fonts_of_the_formulas_are_loaded(browser, site):
         assert page.evaluate("[...document.fonts].some(f => f.family.includes('KaTeX_Math') && f.status === 'loaded')")
 
 
-@pytest.mark.parametrize("word", ["reparametrização", "reparametrizacao", "REPARAMETRIZAÇÃO"])
-def test_search_finds_words_with_or_without_accents(browser, site, word):
+def test_search_finds_words_with_or_without_accents(browser, site):
     with quiet_page(browser) as page:
         page.goto((site / "index.html").as_uri())
-        page.fill(".sidebar-search", word)
+        page.fill(".sidebar-search", "reparametrizacao")
         page.press(".sidebar-search", "Enter")
         result = page.locator("#busca-resultados a").first
-        expect(result).to_have_text("00 · Começo › Reparametrização")
+        for word in ("reparametrização", "REPARAMETRIZAÇÃO", "reparametrizacao"):
+            page.fill("#busca-palavras", word)
+            expect(result).to_have_text("00 · Começo › Reparametrização")
         result.click()
         expect(page).to_have_url((site / "00_comeco.html").as_uri() + "#reparametrizacao")
 
@@ -158,6 +159,65 @@ def test_in_a_fast_drag_the_last_position_wins_and_the_others_do_not_queue(brows
         )
         assert np.array_equal(picture(page), kernel_picture(temperature=0.1, logit_1=1.0))
         assert page.evaluate("document.querySelector('[data-gravado]').explorador.draws") - before <= 3
+
+
+@contextlib.contextmanager
+def latent(browser, site, **options):
+    """A lição de brinquedo, com o explorador do espaço latente já vivo."""
+    with quiet_page(browser, **options) as page:
+        page.goto((site / "00_comeco.html").as_uri())
+        page.locator("[data-latente]").scroll_into_view_if_needed()
+        page.wait_for_selector("[data-latente][data-vivo=sim]")
+        yield page
+
+
+def z_of(page) -> list[float]:
+    return page.evaluate("[...document.querySelector('[data-latente]').explorador.z]")
+
+
+def test_the_point_of_the_map_is_dragged_and_moved_by_the_arrows(browser, site):
+    with latent(browser, site) as page:
+        image = "document.querySelector('.vae-imagem').toDataURL()"
+        before, box = page.evaluate(image), page.locator(".vae-mapa").bounding_box()
+        page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+        page.mouse.down()
+        page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 0.3 * box["height"], steps=5)
+        page.mouse.up()
+        page.wait_for_function("!document.querySelector('[data-latente]').explorador.waiting")
+        z = z_of(page)
+        assert z[0] > 0.5
+        assert z[1] > 0.5
+        assert page.evaluate(image) != before
+        page.keyboard.press("ArrowRight")
+        assert z_of(page) == pytest.approx([z[0] + 0.1, z[1]], abs=1e-5)
+
+
+@pytest.mark.parametrize("options", [{}, {"viewport": PHONE, "has_touch": True}], ids=["mouse", "dedo"])
+def test_a_drawn_digit_is_encoded(browser, site, options):
+    with latent(browser, site, **options) as page:
+        paper = page.locator(".vae-papel")
+        paper.scroll_into_view_if_needed()
+        box = paper.bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        if options:
+            page.touchscreen.tap(x, y)
+        else:
+            page.mouse.move(x, y - 60)
+            page.mouse.down()
+            page.mouse.move(x, y + 60, steps=8)
+            page.mouse.up()
+        expect(page.locator("[data-latente]")).to_contain_text("nats = E[log p(x|z)]")
+        encoded = page.evaluate(
+            """() => { const e = document.querySelector("[data-latente]").explorador;
+            return [[...e.z], [...vaeRede.encode(e.encoder, e.shrunk()).mean]]; }"""
+        )
+        assert encoded[0] == encoded[1]
+
+
+def test_the_live_explorer_is_accessible(browser, site):
+    with latent(browser, site) as page:
+        violations = Axe().run(page, context="[data-latente]").response["violations"]
+        assert [v["id"] for v in violations if v["impact"] in GRAVE] == []
 
 
 def test_without_javascript_the_still_picture_stands(browser, site):

@@ -301,8 +301,8 @@ def test_every_explorer_declares_controls_it_has():
 
 
 def test_a_recording_of_the_lesson_is_in_the_site(site):
-    (path,) = (site / "_static/gravados").iterdir()
-    call = re.fullmatch(r'vaeGravado\("(.+?)", (.+)\);\n', path.read_text(encoding="utf-8"))
+    path = site / "_static/exploradores/00_comeco-1.js"
+    call = re.fullmatch(r'vaeDados\("(.+?)", (.+)\);\n', path.read_text(encoding="utf-8"))
     recorded = json.loads(call[2])
     assert call[1] == path.stem
     assert [control["texts"] for control in recorded["controls"]] == [

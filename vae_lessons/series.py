@@ -19,14 +19,14 @@ class Lesson(NamedTuple):
 
 LESSONS = (
     Lesson("00", "00_comece_aqui.ipynb", "Comece aqui", "Para que serve gerar?", (), (), (30, 35)),
-    Lesson("01", "01_elbo.ipynb", "A ELBO", "E se a soma não couber?", ("00",), (), (55, 90)),
+    Lesson("01", "01_elbo.ipynb", "A ELBO", "E se a soma não couber?", ("00",), (), (50, 80)),
     Lesson(
         *("02", "02_reinforce_vs_reparametrizacao.ipynb", "REINFORCE e reparametrização"),
-        *("Como derivar um sorteio?", ("01",), (), (55, 90)),
+        *("Como derivar um sorteio?", ("01",), (), (60, 85)),
     ),
-    Lesson("03", "03_vae.ipynb", "O VAE", "Como treinar um gerador?", ("00",), ("01", "02"), (50, 90)),
-    Lesson("04", "04_beta_vae.ipynb", "O β-VAE", "Quanto vale um nat?", ("03",), (), (60, 70)),
-    Lesson("05", "05_gumbel_softmax.ipynb", "Gumbel-Softmax", "E se z for discreto?", ("02", "03"), (), (60, 90)),
+    Lesson("03", "03_vae.ipynb", "O VAE", "Como treinar um gerador?", ("00",), ("01", "02"), (50, 95)),
+    Lesson("04", "04_beta_vae.ipynb", "O β-VAE", "Quanto vale um nat?", ("03",), (), (60, 75)),
+    Lesson("05", "05_gumbel_softmax.ipynb", "Gumbel-Softmax", "E se z for discreto?", ("02", "03"), (), (65, 85)),
 )
 
 COMING = {

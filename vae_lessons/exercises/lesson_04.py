@@ -251,37 +251,37 @@ EXERCISES = (
                 "está de cabeça para baixo: isso são nats de taxa por nat de distorção. Quer-se quanto a distorção muda "
                 "para cada nat de taxa.",
             ),
-            *(
-                Mistake(
-                    ratio,
-                    "isso é a razão num ponto só. O preço é o da diferença entre os dois: quanto se perdeu por quanto se "
-                    "economizou.",
-                )
-                for ratio in (lambda ra, da, rb, db: db / rb, lambda ra, da, rb, db: da / ra)
+            Mistake(
+                lambda ra, da, rb, db: db / rb,
+                "isso é a razão num ponto só, o de b. O preço é o da diferença entre os dois: quanto se perdeu por quanto se "
+                "economizou.",
+            ),
+            Mistake(
+                lambda ra, da, rb, db: da / ra,
+                "isso é a razão num ponto só, o de a. O preço é o da diferença entre os dois: quanto se perdeu por quanto se "
+                "economizou.",
             ),
             Mistake(
                 lambda ra, da, rb, db: db / rb - da / ra,
                 "a diferença de duas razões não é a razão das duas diferenças. Subtraia antes de dividir.",
             ),
-            *(
-                Mistake(
-                    ratio,
-                    "você dividiu o que a distorção subiu pela taxa toda de um dos modelos. Divida pelo que a taxa mudou entre "
-                    "os dois.",
-                )
-                for ratio in (lambda ra, da, rb, db: (db - da) / ra, lambda ra, da, rb, db: (db - da) / rb)
+            Mistake(
+                lambda ra, da, rb, db: (db - da) / ra,
+                "você dividiu o que a distorção subiu pela taxa toda de a. Divida pelo que a taxa mudou entre os dois.",
             ),
-            *(
-                Mistake(
-                    ratio,
-                    "isso compara os dois modelos por quociente. O preço é em nats por nat: a diferença de um lado, a diferença "
-                    "do outro.",
-                )
-                for ratio in (
-                    lambda ra, da, rb, db: db / da,
-                    lambda ra, da, rb, db: (db / da) / (ra / rb),
-                    lambda ra, da, rb, db: (db / da) / (rb / ra),
-                )
+            Mistake(
+                lambda ra, da, rb, db: (db - da) / rb,
+                "você dividiu o que a distorção subiu pela taxa toda de b. Divida pelo que a taxa mudou entre os dois.",
+            ),
+            Mistake(
+                lambda ra, da, rb, db: db / da,
+                "isso diz quantas vezes a distorção cresceu, por quociente, e a taxa nem entrou. O preço é em nats por nat: a "
+                "diferença de um lado, a diferença do outro.",
+            ),
+            Mistake(
+                lambda ra, da, rb, db: (db / da) / (ra / rb),
+                "você comparou os modelos por quocientes. O preço é em nats por nat: a diferença de um lado, a diferença do "
+                "outro.",
             ),
             Mistake(
                 lambda ra, da, rb, db: (da + db) / (ra + rb),
@@ -364,17 +364,15 @@ EXERCISES = (
                 lambda information, entropies: _mig(information, entropies / math.log(2)),
                 "você misturou as bases: a informação está em nats e a entropia, em bits. Divida nats por nats.",
             ),
-            *(
-                Mistake(
-                    best_only,
-                    "você esqueceu o segundo colocado. Sem a diferença, um fator repartido por dois latentes ganharia nota "
-                    "cheia.",
-                )
-                for best_only in (
-                    lambda information, entropies: (information.amax(0) / entropies).mean(),
-                    lambda information, entropies: (information.amax(0) / entropies).sum(),
-                    lambda information, entropies: information.amax(0).mean(),
-                )
+            Mistake(
+                lambda information, entropies: (information.amax(0) / entropies).mean(),
+                "você esqueceu o segundo colocado. Sem a diferença, um fator repartido por dois latentes ganharia nota "
+                "cheia.",
+            ),
+            Mistake(
+                lambda information, entropies: information.amax(0).mean(),
+                "você ficou só com o melhor latente de cada fator, e sem dividir pela entropia. Faltam o segundo colocado e a "
+                "divisão.",
             ),
             Mistake(
                 lambda information, entropies: _gaps(information).sum() / entropies.sum(),
@@ -393,16 +391,15 @@ EXERCISES = (
         id="04.6",
         solution=lambda: ([-1, 0, 1], [-1, 0, 1], [4, 5, 6, 7, 8]),
         mistakes=(
-            *(
-                Mistake(
-                    lambda values=values: values,
-                    f"nos seus discos a direção de maior variância é a de {name}, e é ela que um β grande mata por último. Compare as "
-                    "variâncias: um passo no raio mexe em todo o contorno, um passo na posição, só nos dois lados.",
-                )
-                for name, values in (
-                    ("x", ([-3, -1, 1, 3], [-1, 0, 1], [5, 6, 7])),
-                    ("y", ([-1, 0, 1], [-3, -1, 1, 3], [4, 5, 6])),
-                )
+            Mistake(
+                lambda: ([-3, -1, 1, 3], [-1, 0, 1], [5, 6, 7]),
+                "nos seus discos a direção de maior variância é a de x, e é ela que um β grande mata por último. Compare as "
+                "variâncias: um passo no raio mexe em todo o contorno, um passo em x, só nos dois lados.",
+            ),
+            Mistake(
+                lambda: ([-1, 0, 1], [-3, -1, 1, 3], [4, 5, 6]),
+                "nos seus discos a direção de maior variância é a de y, e é ela que um β grande mata por último. Compare as "
+                "variâncias: um passo no raio mexe em todo o contorno, um passo em y, só em cima e embaixo.",
             ),
             Mistake(
                 lambda: ([-1.5, 0, 1.5], [-1.5, 0, 1.5], [5.0, 6.0, 7.0]),

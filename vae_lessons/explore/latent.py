@@ -85,7 +85,7 @@ class LatentExplorer(Explorer):
         self.model, self.data, self._greys = model, data, greys_of(data)
         self.means = _posterior_means(model, data)
         activity = self.means.var(0).tolist()
-        order = list(range(model.latent_dim))
+        self.order = order = list(range(model.latent_dim))
         if model.latent_dim > 2:
             order.sort(key=lambda dim: activity[dim], reverse=True)
         center, spread = _center_and_spread(model, self.means)

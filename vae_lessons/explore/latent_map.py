@@ -50,6 +50,17 @@ class LatentMap:
         picture.putpalette(self._palette)
         return picture
 
+    def empty(self) -> Image.Image:
+        """O mapa sem marcador."""
+        picture = Image.frombytes("P", self._background.shape[::-1], self._background.tobytes())
+        picture.putpalette(self._palette)
+        return picture
+
+    @property
+    def geometry(self) -> tuple[tuple[float, float, float, float], tuple]:
+        """Onde fica o painel na figura (x0, y0, largura e altura, em frações dela) e os limites dos seus eixos."""
+        return self._frame.bounds, self._limits
+
     def _pixel(self, z: list[float]) -> tuple[int, int]:
         """(linha, coluna) do marcador; com um só latente, a linha é a do meio."""
         fractions = [

@@ -21,8 +21,8 @@ from vae_lessons.authoring.exercises import tags
 from vae_lessons.authoring.offline import kernels_without_network
 from vae_lessons.authoring.running import execute
 from vae_lessons.authoring.store import environment, tidy
+from vae_lessons.publish import live, recording
 from vae_lessons.publish.links import Link
-from vae_lessons.publish.recording import MIME
 
 # Executado pelo IPython ao nascer: onde um explorador se mostraria, mostra-se a gravação dele.
 _STARTUP = """
@@ -42,6 +42,9 @@ del _record_explorers
 _LOCAL_LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([\w./-]+\.(?:ipynb|md))?(?:#([^)\s]+))?\)")
 _TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
 _TIME = re.compile(r"\*\*Tempo:\*\* ([^.]+)\.")
+
+
+_EXPLORERS = {recording.MIME: "gravado", live.MIME: "latente"}
 
 
 class LessonError(RuntimeError):
@@ -106,8 +109,10 @@ def _shown(output: NotebookNode, name: str, files: dict[str, bytes], *, exercise
     data = output.get("data")
     if data is None:
         return output
-    if MIME in data:
-        shown = _recorded(data[MIME], data["image/png"], f"{name}-{len(files)}", files)
+    explorers = [(kind, data[mime]) for mime, kind in _EXPLORERS.items() if mime in data]
+    if explorers:
+        alt = data.get("text/plain", "")
+        shown = _explorer(*explorers[0], data["image/png"], alt, f"{name}-{len(files)}", files)
     elif "image/png" in data:
         alt = output.metadata.get("image/png", {}).get("alt", data.get("text/plain", ""))
         width = re.search(r"width: (\d+)px", data.get("text/html", ""))
@@ -138,12 +143,12 @@ def _picture(png: str, alt: str, name: str, files: dict[str, bytes], *, width: i
     return f'<img class="vae-figura" src="_static/figuras/{name}.webp" alt="{html.escape(alt)}" {size} loading="lazy">'
 
 
-def _recorded(recording: dict, png: str, name: str, files: dict[str, bytes]) -> str:
+def _explorer(kind: str, content: dict, png: str, alt: str, name: str, files: dict[str, bytes]) -> str:
     """A figura parada, num elemento que o programa da página transforma em controles e figura viva."""
-    still = _picture(png, recording["texts"][recording["start"]], name, files, width=recording["shown"])
-    script = f"vaeGravado({json.dumps(name)}, {json.dumps(recording, ensure_ascii=False, separators=(',', ':'))});\n"
-    files[f"gravados/{name}.js"] = script.encode()
-    return f'<div class="vae-explorador" data-gravado="{name}">{still}</div>'
+    still = _picture(png, alt, name, files, width=content["shown"])
+    script = f"vaeDados({json.dumps(name)}, {json.dumps(content, ensure_ascii=False, separators=(',', ':'))});\n"
+    files[f"exploradores/{name}.js"] = script.encode()
+    return f'<div class="vae-explorador" data-{kind}="{name}">{still}</div>'
 
 
 def _clean_table(text: str) -> str:

@@ -16,6 +16,8 @@ from IPython.display import display
 from PIL import Image
 
 from vae_lessons.explore.base import Explorer
+from vae_lessons.explore.latent import LatentExplorer
+from vae_lessons.publish import live
 from vae_lessons.style import number
 
 MIME = "application/vnd.vae-lessons.recording+json"
@@ -23,13 +25,17 @@ _SAMPLED = 32  # figuras de que sai a base
 
 
 def show(explorer: Explorer) -> None:
-    """Mostra a gravação de um explorador; se ele não disser o que gravar, a figura parada."""
-    if not explorer.recorded:
+    """Mostra a forma que um explorador tem na página: vivo, gravado ou, se nenhuma servir, a figura parada."""
+    if isinstance(explorer, LatentExplorer):
+        shown = {live.MIME: live.export(explorer)}
+    else:
+        shown = {MIME: record(explorer) if explorer.recorded else None}
+    if None in shown.values():
         explorer._ipython_display_()
         return
     picture = base64.b64encode(explorer.static_png()).decode("ascii")
     text = explorer.describe(explorer.numbers)
-    display({MIME: record(explorer), "image/png": picture, "text/plain": text}, raw=True)
+    display(shown | {"image/png": picture, "text/plain": text}, raw=True)
 
 
 def axes(explorer: Explorer) -> dict[str, list]:

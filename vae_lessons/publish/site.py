@@ -21,7 +21,6 @@ from vae_lessons.publish.links import Repository
 
 TITLE = "VAEs em lições"
 _MARK = ".vae-lessons-site"  # o que faz de uma pasta um site nosso, que se pode trocar
-_PROGRAMS = ("busca.js", "explorador.js", "pagina.js")
 _UNUSED = ("genindex.html", "objects.inv", "searchindex.js", ".buildinfo", "_sources")
 
 # Do que o tema só diz em inglês.
@@ -128,7 +127,7 @@ def _settings(static: str, templates: str) -> dict:
         "html_theme_options": {"top_of_page_buttons": []},
         "html_static_path": [static],
         "html_css_files": ["katex/katex.min.css", "pagina.css"],
-        "html_js_files": ["pagina.js", "explorador.js"],
+        "html_js_files": ["pagina.js", "comum.js", "explorador.js", "rede.js", "latente.js"],
         "html_math_renderer": "vae_katex",
         "html_copy_source": False,
         "html_show_sourcelink": False,

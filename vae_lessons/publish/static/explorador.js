@@ -1,28 +1,8 @@
 // Exploradores gravados: uma figura base e, por estado, o retângulo em que ele difere dela (vae_lessons/publish/recording.py).
 // Sem dependências; os dados vêm em <script>, porque fetch() não abre arquivos. Sem JavaScript fica a figura parada.
 "use strict";
-const vaeGravado = (() => {
-  const waiting = new Map(), KEPT = 60;
-  const folder = document.currentScript.src.replace(/[^/]*$/, "gravados/");
-
-  const load = (name) => new Promise((done, fail) => {
-    waiting.set(name, done);
-    const script = Object.assign(document.createElement("script"), { src: `${folder}${name}.js` });
-    script.onerror = () => fail(new Error(name));
-    script.onload = () => script.remove();
-    document.head.append(script);
-  });
-
-  const decode = (webp) => {
-    const bytes = Uint8Array.from(atob(webp), (letter) => letter.charCodeAt(0));
-    return createImageBitmap(new Blob([bytes], { type: "image/webp" }));
-  };
-
-  const make = (tag, properties = {}, ...children) => {
-    const element = Object.assign(document.createElement(tag), properties);
-    element.append(...children);
-    return element;
-  };
+{
+  const { make, bitmap, whenSeen } = vaeComum, KEPT = 60;
 
   class Recorded {
     constructor(host, data) {
@@ -78,18 +58,18 @@ const vaeGravado = (() => {
     }
 
     below(base) {
-      if (!this.bases.has(base)) this.bases.set(base, decode(this.data.bases[base]));
+      if (!this.bases.has(base)) this.bases.set(base, bitmap(this.data.bases[base]));
       return this.bases.get(base);
     }
 
     above(key, webp) {
       if (!this.cache.has(key)) {
         if (this.cache.size >= KEPT) {
-          const [oldest, bitmap] = this.cache.entries().next().value;
+          const [oldest, picture] = this.cache.entries().next().value;
           this.cache.delete(oldest);
-          bitmap.then((old) => old.close());
+          picture.then((old) => old.close());
         }
-        this.cache.set(key, decode(webp));
+        this.cache.set(key, bitmap(webp));
       }
       return this.cache.get(key);
     }
@@ -112,18 +92,8 @@ const vaeGravado = (() => {
     }
   }
 
-  const live = async (host) => {
-    try {
-      host.explorador = new Recorded(host, await load(host.dataset.gravado));
-      await host.explorador.start();
-    } catch { host.dataset.vivo = "não"; } // fica a figura parada
-  };
-
-  const seen = new IntersectionObserver((entries) => {
-    for (const { isIntersecting, target } of entries)
-      if (isIntersecting) { seen.unobserve(target); live(target); }
-  }, { rootMargin: "600px" });
-  addEventListener("DOMContentLoaded", () => document.querySelectorAll("[data-gravado]").forEach((host) => seen.observe(host)));
-
-  return (name, data) => waiting.get(name)(data);
-})();
+  whenSeen("gravado", async (host, data) => {
+    host.explorador = new Recorded(host, data);
+    await host.explorador.start();
+  });
+}
