@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import re
 import shutil
 from pathlib import Path
 
@@ -20,20 +21,6 @@ pytestmark = pytest.mark.skipif(
 
 LESSONS = sorted(Path(__file__).parent.parent.joinpath("notebooks").glob("*.ipynb"))
 NO_LESSON = [pytest.param(None, marks=pytest.mark.skip(reason="ainda não há lições em notebooks/"))]
-
-EXPLORER_CELLS = [
-    """import torch
-from vae_lessons.data import load
-from vae_lessons.explore import explore_latent
-from vae_lessons.models import mlp_vae
-from vae_lessons.training import TrainConfig, fit
-
-torch.manual_seed(0)
-model = mlp_vae(64, 2, (64,))
-history = fit(model, load("digits"), TrainConfig(epochs=10, lr=3e-3, device="cpu"), progress=False)""",
-    'explorer = explore_latent(model, load("digits", "test"))\nexplorer',
-    "print(bool((explorer.z == explorer.means[0]).all()))",
-]
 
 
 @pytest.fixture(scope="module")
@@ -66,30 +53,70 @@ def write_notebook(server, name: str, sources: list[str]) -> None:
     nbformat.write(notebook, server.root / name)
 
 
+GALLERY = ("latent", "elbo", "gradients", "beta", "gumbel")
+GALLERY_CELLS = [
+    """from vae_lessons.data import load
+from vae_lessons.explore import *
+from vae_lessons.models import mlp_vae
+from vae_lessons.training import TrainConfig, fit, fit_many
+
+model = mlp_vae(64, 2, (64,))
+history = fit(model, load("digits"), TrainConfig(epochs=5, lr=3e-3, device="cpu"), progress=False)
+sweep = {"beta": [0.1, 1, 10], "seed": [0, 1]}
+runs = fit_many(mlp_vae(64, 3, (16,)), load("digits"), TrainConfig(epochs=2), sweep=sweep, progress=False)""",
+    'latent = explore_latent(model, load("digits", "test"))\nlatent',
+    "elbo = explore_elbo()\nelbo",
+    "explore_gradients()",
+    'beta = explore_beta(runs, load("digits", "test"))\nbeta',
+    "gumbel = explore_gumbel()\ngumbel",
+    "print(bool((latent.z == latent.means[latent.controls['index'].value]).all()))",
+    "print(elbo.kl < 1e-9)",
+    "print(beta.summary)",
+    "print(gumbel.summary)",
+]
+
+
 @pytest.fixture(scope="module")
-def explorer_page(browser, server):
-    """Um caderno que treinou um VAE pequeno e mostra o explorador."""
-    write_notebook(server, "explorador.ipynb", EXPLORER_CELLS)
+def gallery(browser, server):
+    """Um caderno com um explorador de cada, e depois o que eles dizem de si."""
+    write_notebook(server, "galeria.ipynb", GALLERY_CELLS)
     with quiet_page(browser) as page:
-        lab.open_notebook(page, server, "explorador.ipynb")
-        assert [cell["errors"] for cell in lab.run_all(page)] == [[]] * len(EXPLORER_CELLS)
+        lab.open_notebook(page, server, "galeria.ipynb")
+        assert [cell["errors"] for cell in lab.run_all(page)] == [[]] * len(GALLERY_CELLS)
+        expect(page.locator(".vae-explorer")).to_have_count(len(GALLERY))
         yield page
 
 
-@pytest.fixture
-def explorer(explorer_page):
-    """O explorador na tela, mostrando a média de p(x|z) em z = 0."""
-    explorer = explorer_page.locator(".vae-explorer")
-    expect(explorer).to_have_count(1)
+def shown(gallery, name: str):
+    """O explorador `name`, à vista."""
+    explorer = gallery.locator(".vae-explorer").nth(GALLERY.index(name))
     explorer.scroll_into_view_if_needed()
+    return explorer
+
+
+def printed(gallery, source: str):
+    """O que diz a célula que começa por `source`, executada de novo."""
+    run_again(gallery, source)
+    return gallery.locator(".jp-Cell").filter(has_text=source).locator(".jp-OutputArea-output").last
+
+
+@pytest.fixture
+def explorer(gallery):
+    """O do espaço latente, mostrando a média de p(x|z) em z = 0."""
+    explorer = shown(gallery, "latent")
     for name in ("média", "Voltar a zero"):
         explorer.get_by_role("button", name=name).click()
-    expect(slider(explorer, "z₁").locator(".widget-readout")).to_have_text("0.0")
+    expect(number(explorer, "z₁")).to_have_value("0,0")
     return explorer
 
 
 def slider(explorer, label: str):
     return explorer.locator(".widget-slider:visible").filter(has_text=label)
+
+
+def number(explorer, label: str):
+    """O campo ao lado do controle de rótulo `label`."""
+    return explorer.get_by_title(f"{label}: o valor")
 
 
 def picture(explorer):
@@ -111,12 +138,32 @@ def press(explorer, label: str, key: str) -> None:
 
 
 def test_arrow_keys_move_z_the_readout_and_the_picture(explorer):
-    readout = slider(explorer, "z₂").locator(".widget-readout")
-    changes_picture(explorer, lambda: press(explorer, "z₂", "ArrowRight"))
-    expect(readout).to_have_text("0.1")
-    changes_picture(explorer, lambda: press(explorer, "z₂", "ArrowLeft"))
-    expect(readout).to_have_text("0.0")
-    expect(explorer).to_have_count(1)
+    for _ in range(5):
+        changes_picture(explorer, lambda: press(explorer, "z₂", "ArrowRight"))
+    expect(number(explorer, "z₂")).to_have_value("0,5")
+    for _ in range(7):
+        changes_picture(explorer, lambda: press(explorer, "z₂", "ArrowLeft"))
+    expect(number(explorer, "z₂")).to_have_value("−0,2")
+
+
+def test_a_number_typed_with_a_comma_moves_the_slider_and_the_picture(explorer):
+    field = number(explorer, "z₁")
+    field.fill("1,5")
+    changes_picture(explorer, lambda: field.press("Enter"))
+    expect(field).to_have_value("1,5")
+    expect(slider(explorer, "z₁").get_by_role("slider")).to_have_attribute("aria-valuenow", "1.5")
+    field.fill("nada")
+    field.press("Enter")
+    expect(field).to_have_value("1,5")
+
+
+def test_no_number_in_an_explorer_has_a_decimal_point(gallery):
+    for explorer in gallery.locator(".vae-explorer").all():
+        shown = explorer.evaluate(
+            "explorer => [explorer.innerText, ...[...explorer.querySelectorAll('input')].map(i => i.value)].join(' ')"
+        )
+        assert re.search(r"\d,\d", shown)
+        assert not re.search(r"\d\.\d|-\d", shown)
 
 
 def test_buttons_change_the_picture(explorer):
@@ -136,81 +183,59 @@ def test_the_caption_tells_a_mean_from_a_sample(explorer):
 
 def test_the_position_on_the_path_moves_from_the_keyboard(explorer):
     press(explorer, "posição", "ArrowRight")
-    expect(slider(explorer, "posição").locator(".widget-readout")).to_have_text("0.01")
+    expect(number(explorer, "posição")).to_have_value("0,01")
     changes_picture(explorer, lambda: press(explorer, "posição", "End"))
     changes_picture(explorer, lambda: press(explorer, "posição", "Home"))
 
 
 def test_the_position_is_cleared_when_z_leaves_the_path(explorer):
-    readout = slider(explorer, "posição").locator(".widget-readout")
     press(explorer, "posição", "PageUp")
-    expect(readout).to_be_visible()
+    expect(number(explorer, "posição")).to_be_visible()
     changes_picture(explorer, explorer.get_by_role("button", name="z ao acaso").click)
-    expect(readout).to_be_hidden()
+    expect(number(explorer, "posição")).to_be_hidden()
     press(explorer, "posição", "ArrowRight")
-    expect(readout).to_have_text("0.01")
+    expect(number(explorer, "posição")).to_have_value("0,01")
 
 
-def test_the_browser_does_not_round_the_z_set_by_code(explorer, explorer_page):
+def test_the_browser_does_not_round_the_z_set_by_code(explorer, gallery):
     changes_picture(explorer, explorer.get_by_role("button", name="Codificar").click)
-    explorer_page.wait_for_timeout(500)  # tempo para uma resposta indevida do navegador
-    run_again(explorer_page, "print(")
-    expect(explorer_page.locator(".jp-OutputArea-output").last).to_have_text("True")
+    gallery.wait_for_timeout(500)  # tempo para uma resposta indevida do navegador
+    expect(printed(gallery, "print(bool((latent.z")).to_have_text("True")
 
 
-TOY_CELLS = [
-    "from vae_lessons.explore import explore_elbo, explore_gradients\nelbo = explore_elbo()\nelbo",
-    "explore_gradients()",
-    "print(elbo.kl < 1e-9)",
-]
+def test_the_explorers_of_one_latent_answer_to_keys_and_keep_the_q_set_by_code(gallery):
+    elbo, gradients = shown(gallery, "elbo"), shown(gallery, "gradients")
+    for explorer, labels in ((elbo, ("média", "desvio", "observação")), (gradients, ("k", "μ", "σ", "L"))):
+        explorer.scroll_into_view_if_needed()
+        for label in labels:
+            changes_picture(explorer, functools.partial(press, explorer, label, "ArrowRight"))
+    changes_picture(gradients, gradients.get_by_role("button", name="sen(ωz)").click)
+    changes_picture(gradients, lambda: press(gradients, "ω", "ArrowRight"))
+    changes_picture(elbo, elbo.get_by_role("button", name="a maior ELBO").click)
+    gallery.wait_for_timeout(500)  # tempo para uma resposta indevida do navegador
+    expect(printed(gallery, "print(elbo.kl")).to_have_text("True")
 
 
-def test_the_explorers_of_one_latent_answer_to_keys_and_keep_the_q_set_by_code(browser, server):
-    write_notebook(server, "um_latente.ipynb", TOY_CELLS)
-    with quiet_page(browser) as page:
-        lab.open_notebook(page, server, "um_latente.ipynb")
-        assert [cell["errors"] for cell in lab.run_all(page)] == [[]] * len(TOY_CELLS)
-        elbo, gradients = page.locator(".vae-explorer").all()
-        for explorer, labels in ((elbo, ("média", "desvio", "observação")), (gradients, ("k", "μ", "σ", "L"))):
-            explorer.scroll_into_view_if_needed()
-            for label in labels:
-                changes_picture(explorer, functools.partial(press, explorer, label, "ArrowRight"))
-        changes_picture(gradients, gradients.get_by_role("button", name="sen(ωz)").click)
-        changes_picture(gradients, lambda: press(gradients, "ω", "ArrowRight"))
-        changes_picture(elbo, elbo.get_by_role("button", name="a maior ELBO").click)
-        page.wait_for_timeout(500)  # tempo para uma resposta indevida do navegador
-        run_again(page, "print(")
-        expect(page.locator(".jp-OutputArea-output").last).to_have_text("True")
+def test_the_gumbel_explorer_follows_the_keys_and_the_button(gallery):
+    explorer = shown(gallery, "gumbel")
+    for label in ("τ", "classe 1", "classe 2", "classe 3"):
+        changes_picture(explorer, functools.partial(press, explorer, label, "ArrowRight"))
+    changes_picture(explorer, explorer.get_by_role("button", name="Sortear outro ruído").click)
+    expect(number(explorer, "τ")).to_have_value("1,05")
+    expect(printed(gallery, "print(gumbel.summary")).to_contain_text("τ = 1,05 · π = (0,60")
+    assert explorer.bounding_box()["height"] < lab.VIEWPORT["height"] - 200
+
+
+def test_the_keys_switch_among_the_models_of_a_sweep(gallery):
+    explorer = shown(gallery, "beta")
+    for label in ("β", "semente", "imagem", "latente"):
+        changes_picture(explorer, functools.partial(press, explorer, label, "ArrowRight"))
+    expect(slider(explorer, "β").locator(".widget-readout")).to_have_text("10")
+    expect(printed(gallery, "print(beta.summary")).to_contain_text("β 10 · semente 1 · taxa R")
+    assert explorer.bounding_box()["height"] < lab.VIEWPORT["height"] - 200
 
 
 # Todos os exploradores
-
-GALLERY = ("latent", "elbo", "gradients", "beta", "gumbel")
-GALLERY_CELLS = [
-    """from vae_lessons.data import load
-from vae_lessons.explore import *
-from vae_lessons.models import mlp_vae
-from vae_lessons.training import TrainConfig, fit_many
-
-sweep = {"beta": [0.1, 1, 10], "seed": [0, 1]}
-runs = fit_many(mlp_vae(64, 3, (16,)), load("digits"), TrainConfig(epochs=2), sweep=sweep, progress=False)""",
-    'explore_latent(runs[0].model, load("digits", "test"))',
-    "explore_elbo()",
-    "explore_gradients()",
-    'explore_beta(runs, load("digits", "test"))',
-    "explore_gumbel()",
-]
-
-
-@pytest.fixture(scope="module")
-def gallery(browser, server):
-    """Um caderno com um explorador de cada."""
-    write_notebook(server, "galeria.ipynb", GALLERY_CELLS)
-    with quiet_page(browser) as page:
-        lab.open_notebook(page, server, "galeria.ipynb")
-        assert [cell["errors"] for cell in lab.run_all(page)] == [[]] * len(GALLERY_CELLS)
-        expect(page.locator(".vae-explorer")).to_have_count(len(GALLERY))
-        yield page
 
 
 @pytest.mark.parametrize("width", [390, 600, 800, 1280])
@@ -241,7 +266,7 @@ def test_while_it_lives_only_the_explorer_is_seen(gallery):
 
 def test_a_cell_run_again_has_one_explorer_that_answers(gallery):
     for _ in range(3):
-        run_again(gallery, "explore_gumbel")
+        run_again(gallery, "gumbel =")
     explorers = gallery.locator(".vae-explorer")
     expect(explorers).to_have_count(len(GALLERY))
     explorers.last.scroll_into_view_if_needed()
@@ -286,57 +311,6 @@ def with_another_note(output):
     if "text/html" in output.get("data", {}):
         output.data["text/html"] = output.data["text/html"].replace("Figura parada", "Figura recebida")
     return output
-
-
-GUMBEL_CELLS = [
-    "from vae_lessons.explore import explore_gumbel\nexplorer = explore_gumbel()\nexplorer",
-    "print(explorer.summary)",
-]
-
-
-def test_the_gumbel_explorer_follows_the_keys_and_the_button(browser, server):
-    write_notebook(server, "gumbel.ipynb", GUMBEL_CELLS)
-    with quiet_page(browser) as page:
-        lab.open_notebook(page, server, "gumbel.ipynb")
-        assert [cell["errors"] for cell in lab.run_all(page)] == [[]] * len(GUMBEL_CELLS)
-        explorer = page.locator(".vae-explorer")
-        explorer.scroll_into_view_if_needed()
-        for label in ("τ", "classe 1", "classe 2", "classe 3"):
-            changes_picture(explorer, functools.partial(press, explorer, label, "ArrowRight"))
-        changes_picture(explorer, explorer.get_by_role("button", name="Sortear outro ruído").click)
-        expect(slider(explorer, "τ").locator(".widget-readout")).to_have_text("1.05")
-        run_again(page, "print(")
-        expect(page.locator(".jp-OutputArea-output").last).to_contain_text("τ = 1,05 · π = (0,60")
-        assert explorer.bounding_box()["height"] < lab.VIEWPORT["height"] - 200
-
-
-SWEEP_CELLS = [
-    """from vae_lessons.data import load
-from vae_lessons.explore import explore_beta
-from vae_lessons.models import mlp_vae
-from vae_lessons.training import TrainConfig, fit_many
-
-sweep = {"beta": [0.1, 1, 10], "seed": [0, 1]}
-runs = fit_many(mlp_vae(64, 3, (16,)), load("digits"), TrainConfig(epochs=2), sweep=sweep, progress=False)
-explorer = explore_beta(runs, load("digits", "test"))
-explorer""",
-    "print(explorer.summary)",
-]
-
-
-def test_the_keys_switch_among_the_models_of_a_sweep(browser, server):
-    write_notebook(server, "varredura.ipynb", SWEEP_CELLS)
-    with quiet_page(browser) as page:
-        lab.open_notebook(page, server, "varredura.ipynb")
-        assert [cell["errors"] for cell in lab.run_all(page)] == [[]] * len(SWEEP_CELLS)
-        explorer = page.locator(".vae-explorer")
-        explorer.scroll_into_view_if_needed()
-        for label in ("β", "semente", "imagem", "latente"):
-            changes_picture(explorer, functools.partial(press, explorer, label, "ArrowRight"))
-        expect(slider(explorer, "β").locator(".widget-readout")).to_have_text("10")
-        run_again(page, "print(")
-        expect(page.locator(".jp-OutputArea-output").last).to_contain_text("β 10 · semente 1 · taxa R")
-        assert explorer.bounding_box()["height"] < lab.VIEWPORT["height"] - 200
 
 
 def run_again(page, source: str) -> None:

@@ -7,7 +7,8 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from torch import nn
 
-from vae_lessons.diagrams import reparameterization, vae_architecture
+from vae_lessons import series
+from vae_lessons.diagrams import reparameterization, series_map, vae_architecture
 from vae_lessons.models import mlp_vae
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -139,6 +140,63 @@ def test_the_sampling_flow_says_what_each_path_multiplies_by():
 
 def test_the_sampling_flow_is_described_and_stays_inside_the_picture():
     diagram = reparameterization()
+    root = ElementTree.fromstring(diagram.svg)
+    assert repr(diagram) == f"{root.find(f'{SVG}title').text}. {root.find(f'{SVG}desc').text}"
+    width, height = (float(value) for value in root.get("viewBox").split()[2:])
+    for element in root.iter():
+        for name, limit in (("x", width), ("x1", width), ("x2", width), ("y", height), ("y1", height), ("y2", height)):
+            assert 0 <= float(element.get(name, 0)) <= limit
+
+
+# O mapa da série
+
+
+def boxes(root) -> dict[str, tuple[float, float, float, float]]:
+    """Número da lição → (esquerda, topo, direita, base) da caixa em que está escrito."""
+    corners = [tuple(float(rect.get(k, 0)) for k in ("x", "y", "width", "height")) for rect in root.iter(f"{SVG}rect")]
+    edges = [(x, y, x + w, y + h) for x, y, w, h in corners if 150 < w < 300]
+    found = {}
+    for text in root.iter(f"{SVG}text"):
+        x, y, number = float(text.get("x")), float(text.get("y")), "".join(text.itertext())
+        inside = [edge for edge in edges if edge[0] < x < edge[2] and edge[1] < y < edge[3]]
+        if re.fullmatch(r"\d\d", number) and inside:
+            found[number] = inside[0]
+    return found
+
+
+def test_the_arrows_of_the_map_go_from_each_lesson_to_those_that_need_it():
+    root = ElementTree.fromstring(series_map().svg)
+    places = boxes(root)
+    assert list(places) == [lesson.number for lesson in series.LESSONS]
+
+    def touched(x, y):
+        return [
+            n for n, (left, top, right, low) in places.items() if left - 6 < x < right + 6 and top - 6 < y < low + 6
+        ]
+
+    arrows = {True: set(), False: set()}
+    for line in root.iter(f"{SVG}line"):
+        x1, y1, x2, y2 = (float(line.get(name)) for name in ("x1", "y1", "x2", "y2"))
+        if touched(x1, y1):
+            arrows["stroke-dasharray" in line.keys()].add((*touched(x1, y1), *touched(x2, y2)))  # noqa: SIM118
+    assert arrows[False] == {(before, lesson.number) for lesson in series.LESSONS for before in lesson.needs}
+    assert arrows[True] == {(before, lesson.number) for lesson in series.LESSONS for before in lesson.helped_by}
+
+
+def test_the_map_says_every_lesson_its_minutes_and_those_to_come():
+    diagram = series_map()
+    texts = written(diagram)
+    for lesson in series.LESSONS:
+        assert f"{lesson.minutes[0]} min" in texts
+        assert lesson.question in texts
+        assert f"{lesson.number}, {lesson.title}" in repr(diagram)
+    for number, title in series.COMING.items():
+        assert f"{number} · {title}" in texts
+        assert f"{number}, {title}" in repr(diagram).split("Em preparação:")[1]
+
+
+def test_the_map_is_described_and_stays_inside_the_picture():
+    diagram = series_map()
     root = ElementTree.fromstring(diagram.svg)
     assert repr(diagram) == f"{root.find(f'{SVG}title').text}. {root.find(f'{SVG}desc').text}"
     width, height = (float(value) for value in root.get("viewBox").split()[2:])

@@ -301,6 +301,16 @@ def test_bias_cancels_in_the_gap_of_noise_and_costs_little_beside_a_perfect_code
     assert 1 - sum(beside) / len(beside) == pytest.approx(bias, rel=0.1)
 
 
+def test_several_draws_of_each_image_take_most_of_the_bias_away():
+    """128 imagens, como em load("discs"), e um bom código com ruído: um sorteio de cada lê bem menos que muitos."""
+    v = factorial(8, 4, 4)
+    noises = noise(48 * len(v), 3).reshape(48, len(v), 3)
+    codes = torch.cat([standardized(v) + 0.12 * noises, noises], -1)
+    one, many, twice = (mutual_information_gap(codes[:n].flatten(0, 1), v.repeat(n, 1)) for n in (1, 24, 48))
+    assert one < many - 0.1
+    assert twice == pytest.approx(many, abs=0.02)
+
+
 # Entradas ruins
 
 

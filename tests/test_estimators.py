@@ -242,7 +242,7 @@ def test_leave_one_out_ignores_a_constant_added_to_f_and_no_baseline_suffers_fro
 
 
 def test_every_way_to_give_a_baseline_means_the_same():
-    """Número, escalar, um valor por exemplo, ou uma função de q que devolve um deles."""
+    """Número, escalar, um valor para cada exemplo, ou uma função de q que devolve um deles."""
     estimates = []
     for baseline in (
         17.0,
@@ -495,20 +495,20 @@ def test_f_must_give_one_value_per_sample_and_example(estimator, f):
 
 
 def test_an_unknown_baseline_is_refused():
-    with pytest.raises(ValueError, match=r"baseline desconhecida: 'media'.*leave_one_out"):
+    with pytest.raises(ValueError, match=r"\(baseline\) desconhecida: 'media'.*leave_one_out"):
         score_function(quadratic(0), normal(0, 1), baseline="media")
 
 
 @pytest.mark.parametrize("baseline", [[1.0, 2.0], lambda q: "leave_one_out"])
 def test_a_baseline_of_another_type_is_refused(baseline):
-    with pytest.raises(TypeError, match="baseline deve ser None"):
+    with pytest.raises(TypeError, match=r"\(baseline\) deve ser None"):
         score_function(quadratic(0), normal(0, 1), baseline=baseline)
 
 
 @pytest.mark.parametrize("shape", [(5, 1), (3, 5), (3,), (1,), (1, 5)])
 @pytest.mark.parametrize("wrap", [lambda b: b, lambda b: lambda q: b], ids=["tensor", "function"])
 def test_a_baseline_that_is_not_one_value_per_example_is_refused(shape, wrap):
-    with pytest.raises(ValueError, match=r"um valor por exemplo, de forma \(5,\), mas tem forma"):
+    with pytest.raises(ValueError, match=r"um valor para cada exemplo, de forma \(5,\), mas tem forma"):
         score_function(quadratic(0), normal(0, 1, 5), 3, baseline=wrap(torch.zeros(shape)))
 
 

@@ -11,7 +11,6 @@ import time
 from fractions import Fraction
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
@@ -123,7 +122,7 @@ def test_an_endless_answer_can_be_interrupted_and_the_verdict_says_so():
         (lambda x: x.cube(), "AttributeError na linha"),
         (lambda x: torch.zeros(5), "a forma está errada: esperava [2], mas veio [5]"),
         (lambda x: x / 0 - x / 0, "apareceu NaN"),
-        (lambda x: x, "onde se esperava 9.0000, veio 3.0000"),
+        (lambda x: x + x.cos(), "onde se esperava 9.0000, veio 2.0100"),
         (lambda: 1, "sua função recebe ()"),
         (3, "esperava uma função, mas veio o número 3"),
         (lambda x: {"x": x}, "esperava um tensor [2], mas veio um dicionário (dict)"),
@@ -168,11 +167,11 @@ def test_in_jupyter_the_verdict_is_shown_once_as_html_and_text():
     shell = InteractiveShell.instance()
     try:
         with capture_output() as captured:
-            shell.run_cell('from vae_lessons.exercises import check\ncheck("00.1", 64 - 56)')
+            shell.run_cell('from vae_lessons.exercises import check\ncheck("00.1", 700 + 84)')
     finally:
         InteractiveShell.clear_instance()
     assert len(captured.outputs) == 1
-    assert captured.outputs[0].data["text/plain"].startswith("❌ Exercício 00.1: 8 é a altura")
+    assert captured.outputs[0].data["text/plain"].startswith("❌ Exercício 00.1: 784 é o número de pixels")
     assert "<b>Exercício 00.1</b>" in captured.outputs[0].data["text/html"]
     assert "Result(" not in captured.stdout
 
@@ -202,20 +201,6 @@ def clamped_entropies(epsilon):
     return distortion
 
 
-def epsilon_in_the_logarithm(logits):
-    pi = torch.softmax(logits, -1)
-    return (pi * (pi + 1e-8).log() + pi * math.log(logits.shape[-1])).sum((-2, -1))
-
-
-def in_place(hard, y):
-    return hard.add_(y - y.detach())
-
-
-def yielding(log_evidence, best, encoder):
-    yield (log_evidence - best).mean()
-    yield (best - encoder).mean()
-
-
 def with_defaults(step, warmup_steps, start=0.0):
     return start + min(1, step / warmup_steps)
 
@@ -225,82 +210,27 @@ def with_distributions(mean, log_var):
     return torch.distributions.kl_divergence(q, torch.distributions.Normal(0, 1)).sum(-1)
 
 
-def with_xlogy(q, log_prior, log_lik):
-    kl = (torch.xlogy(q, q) - q * log_prior).sum(-1)
-    return q @ log_lik, kl, q @ log_lik - kl
-
-
-def with_entropy(logits):
-    entropy = torch.distributions.Categorical(logits=logits).entropy()
-    return logits.shape[-2] * math.log(logits.shape[-1]) - entropy.sum(-1)
-
-
-def by_woodbury(x, W, b, s):
-    gain = W.T @ torch.linalg.inv(W @ W.T + s**2 * torch.eye(len(b), dtype=W.dtype))
-    return gain @ (x - b), torch.eye(W.shape[1], dtype=W.dtype) - gain @ W
-
-
 RIGHT = [
-    ("01.2", with_xlogy),
-    ("01.4", by_woodbury),
-    ("02.6", lambda loc, log_scale, u: torch.distributions.Laplace(loc, log_scale.exp()).icdf(u)),
-    ("02.6", lambda loc, log_scale, u: loc + log_scale.exp() * torch.where(u < 0.5, (2 * u).log(), -(2 - 2 * u).log())),
     ("03.2", with_distributions),
     ("03.3", lambda x, logits: torch.distributions.Bernoulli(logits=logits).log_prob(x).sum(-1)),
     ("03.3", lambda x, logits: torch.where(x > 0, logits.sigmoid(), 1 - logits.sigmoid()).log().sum(1)),
     ("03.4", lambda batches: torch.cat(batches).mean()),
-    ("04.6", lambda log_lik, kl, c, gamma: gamma * torch.max(kl - c, c - kl) - log_lik),
-    ("05.4", with_entropy),
-    ("00.1", torch.tensor(64)),
-    ("00.1", np.int64(64)),
-    ("00.1", [64]),
-    ("00.1", 64.0),
-    ("00.2", lambda x: x.numpy() / 255),
-    ("00.2", lambda x: [[pixel / 255 for pixel in row] for row in x.tolist()]),
-    ("00.2", lambda x: x.half() / 255),
-    ("00.2", lambda x: pd.DataFrame(x.numpy()) / 255),
-    ("01.1", lambda log_prior, log_lik: torch.stack([(log_prior + row).logsumexp(0) for row in log_lik])),
-    ("01.1", lambda log_prior, log_lik: [(log_prior + row).logsumexp(0).item() for row in log_lik]),
-    ("01.2", lambda *a: torch.stack(EXERCISES["01.2"].solution(*a))),
-    ("01.2", lambda *a: list(EXERCISES["01.2"].solution(*a))),
-    ("01.2", lambda *a: np.stack(EXERCISES["01.2"].solution(*a))),
-    ("01.6", "acdf"),
-    ("01.6", "fdca"),
-    ("01.6", " A, C, D, F "),
-    ("01.6", "a, c, d e f"),
-    ("01.6", "[a, c, d, f]"),
-    ("01.6", "a) c) d) f)"),
-    ("01.6", ["a", "c", "d", "f"]),
-    ("01.6", {"f", "d", "c", "a"}),
-    ("01.7", yielding),
     ("02.1", own_sample),
     ("02.1", own_samples),
     ("02.1", lambda f, q, z: (f(z.detach()) * q.log_prob(z.detach()).sum(-1)).mean()[None]),
     ("02.2", lambda *a: torch.stack(EXERCISES["02.2"].solution(*a))),
     ("02.3", math.ceil(495 / 4)),
     ("02.3", Fraction(124)),
-    ("02.5", lambda values: [(values.sum(0) - row) / (len(values) - 1) for row in values]),
     ("03.1", lambda mean, log_var: torch.distributions.Normal(mean, (0.5 * log_var).exp()).rsample()),
     ("03.1", lambda mean, log_var: mean - log_var.exp().sqrt() * torch.randn(mean.shape)),
     ("03.2", lambda mean, log_var: list((0.5 * (log_var.exp() + mean**2 - 1 - log_var)).sum(1))),
     ("03.5", Fraction(1, 2)),
     ("03.6", with_defaults),
     ("03.6", lambda step, warmup_steps: np.clip(step / warmup_steps, 0, 1)),
-    ("04.2", lambda beta: int(beta >= 1)),
-    ("04.2", lambda beta: torch.tensor(beta >= 1)),
     ("04.4", clamped_entropies(1e-6)),
     ("04.4", clamped_entropies(1e-12)),
     ("04.4", lambda x: torch.nn.functional.binary_cross_entropy(x.mean(0).expand_as(x), x, reduction="sum") / len(x)),
     ("04.5", lambda information, entropies: float(EXERCISES["04.5"].solution(information, entropies))),
-    ("05.1", lambda logits, u: (logits - torch.log(-torch.log(1 - u))).argmax(-1)),
-    ("05.1", lambda logits, u: (logits - torch.log(-torch.log(u + 1e-7) + 1e-7)).argmax(-1)),
-    ("05.1", lambda logits, u: (logits - torch.log(-torch.log(u))).argmax(-1).tolist()),
-    ("05.3", lambda hard, y: y + (hard - y).detach()),  # aqui a soma arredonda de volta a 0 ou 1
-    ("05.3", in_place),
-    ("05.4", epsilon_in_the_logarithm),
-    ("05.5", lambda epochs, rate, floor: torch.tensor(-rate * epochs).exp().clamp(min=floor)),
-    ("05.6", "C)"),
-    ("05.6", "letra c"),
 ]
 
 
@@ -330,15 +260,6 @@ def repeated(mean):
 FIXED = torch.randn(60_000, 2, generator=torch.Generator().manual_seed(1))
 
 WRONG = [
-    ("00.2", lambda x: (x - x.min()) / (x.max() - x.min()), "A escala não pode depender da imagem"),
-    ("01.1", lambda p, x: (p + x - x.max()).exp().sum(-1).log() + x.max(), "o maior termo do lote inteiro"),
-    ("01.5", lambda w: (w - w.max()).exp().mean(0).log() + w.max(), "o maior log w do lote inteiro"),
-    ("01.6", "acf", "ainda falta alguma"),
-    ("01.6", "bc", "há letra que não serve, e falta alguma"),
-    ("01.6", "acdfg", "esperava só letras, de a a f"),
-    ("01.7", lambda e, b, q: ((e - b).abs().mean(), (b - q).abs().mean()), "o módulo de cada diferença"),
-    ("01.7", lambda e, b, q: ((e - b).mean().abs(), (b - q).mean().abs()), "o módulo da média"),
-    ("01.7", lambda e, b, q: ((e - b).median(), (b - q).median()), "a mediana"),
     ("02.1", lambda f, q, z: -own_sample(f, q, z), "os números não batem no gradiente em mean"),
     ("02.1", lambda f, q, z: f(q.rsample()).mean(), "os números não batem no gradiente em mean"),
     ("02.1", lambda f, q, z: 1.0, "esperava um tensor do torch"),
@@ -349,27 +270,19 @@ WRONG = [
     ("03.1", noisy(dependent), "na dependência entre as dimensões do ruído"),
     ("03.1", noisy(repeated), "na dependência entre os ruídos de exemplos diferentes"),
     ("03.1", noisy(lambda mean: FIXED), "é o mesmo a cada chamada"),
-    ("03.1", lambda mean, log_var: mean.detach() + (0.5 * log_var).exp() * torch.randn_like(mean), "chega a mean"),
+    (
+        "03.1",
+        lambda mean, log_var: mean.detach() + (0.5 * log_var).exp() * torch.randn_like(mean),
+        "o gradiente não passa por mean",
+    ),
     ("03.1", lambda mean, log_var: np.zeros(3), "esperava um tensor do torch"),
     ("03.6", lambda step, warmup_steps: min(1.0, step / 10), "10 não serve para todo aquecimento"),
-    ("04.2", lambda beta: beta > 0.95, "a fronteira não é aproximada"),
-    ("04.2", lambda beta: beta > 0.9999, "a fronteira é exata"),
-    ("04.2", lambda beta: beta == 1 or beta > 1.001, "com beta = 1.000001 a sua resposta é False"),
-    ("04.2", lambda beta: "True", "Tire as aspas"),
     ("04.3", lambda ra, da, rb, db: abs((db - da) / (ra - rb)), "o módulo esconde"),
     ("04.3", lambda ra, da, rb, db: (db - da) / abs(ra - rb), "não depende de qual dos dois"),
-    ("02.4", lambda values, score: (values.abs() * score**2).mean() / (score**2).mean(), "os números não batem"),
+    ("02.4", lambda values, score: (values.abs() * score**2).mean() / (score**2).mean(), "o módulo de values"),
     ("03.4", lambda batches: torch.cat(batches).abs().mean(), "os números não batem"),
     ("04.1", lambda log_lik, kl, beta: beta * kl + log_lik.abs(), "o módulo de log p(x|z)"),
     ("04.4", clamped_entropies(0.01), "os números não batem"),
-    ("05.2", lambda log_pi, g, temperature: torch.softmax((log_pi + g) / temperature, 1), "nem sempre é a 1"),
-    ("05.3", lambda hard, y: hard.requires_grad_(), "o gradiente que chega a y é zero"),
-    (
-        "05.4",
-        lambda x: (math.log(x.shape[-1]) + (x.softmax(-1) * x.softmax(-1).log()).sum(-1)).sum(-1),
-        "apareceu NaN",
-    ),
-    ("05.6", "ce", "esperava uma letra só, mas vieram 2"),
 ]
 
 
@@ -464,7 +377,14 @@ def test_no_wrong_choice_is_told_the_right_letters(exercise_id):
         (3e6, "A ordem de grandeza está errada"),
         (200, "Releia o enunciado"),
         ("124", "tire as aspas"),
-        ((123, 75), "o sinal decimal é o ponto"),
+        ((123, 75), "escreva com ponto, 123.75"),
+        ("123,75", "troque a vírgula por ponto"),
+        ((123, 7, 5), "a vírgula faz uma tupla"),
+        (1 / 124, "Confira o que divide o quê"),
+        (124**2, "as potências e as raízes"),
+        (124**0.5, "as potências e as raízes"),
+        (124 / math.log(2), "Está em bits?"),
+        (math.log(124), "os logaritmos e as exponenciais"),
         (124 + 0j, "complexo"),
         (np.complex128(124), "complexo"),
         (10**400, "grande demais"),
@@ -493,7 +413,8 @@ CUBES = Exercise(
         (lambda p: p.log().float() + 1e-4, "uma constante somada dentro de um logaritmo"),
         (lambda p: p.log().bfloat16(), "A precisão de bfloat16 não basta"),
         (lambda p: -p.log(), "só o sinal está trocado"),
-        (lambda p: p.log2(), "Em todos eles o seu é 1.4427 vezes o esperado"),
+        (lambda p: p.log10(), "Em todos eles o seu é 0.43429 vezes o esperado"),
+        (lambda p: p.log2(), "está em bits"),
         (lambda p: p.log() + 2, "sobra ou falta uma constante"),
         (lambda p: (p - p).log(), "infinito"),
         (lambda p: tuple(p.log())[:2], "esperava [3], mas veio [2], uma tupla de 2 elemento(s)"),
@@ -618,7 +539,7 @@ def test_every_message_can_be_printed_in_any_encoding(encoding):
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_check_prints_where_the_output_is_not_utf8(encoding):
-    code = 'from vae_lessons.exercises import check; check("00.1", 8), check("00.1", ...), check("00.1", 64)'
+    code = 'from vae_lessons.exercises import check; check("00.1", 784), check("00.1", ...), check("00.1", 237)'
     environment = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
     run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)
     lines = run.stdout.decode(encoding).splitlines()

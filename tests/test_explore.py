@@ -11,10 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
+from vae_lessons import explore
 from vae_lessons.data import Dataset, binarize, load
-from vae_lessons.explore import explore_latent, slerp
+from vae_lessons.explore import slerp
 from vae_lessons.explore.latent_map import INSIDE
-from vae_lessons.explore.sliders import ExactSlider
+from vae_lessons.explore.sliders import ExactLogSlider, ExactSlider
 from vae_lessons.models import VAE, mlp_vae
 
 TEST = load("digits", "test")
@@ -36,6 +37,13 @@ def handmade_vae(scales, *, likelihood="bernoulli") -> VAE:
 @pytest.fixture
 def model():
     return handmade_vae([2.0, -1.5])
+
+
+def explore_latent(model, data) -> explore.latent.LatentExplorer:
+    """O explorador, levado de onde começa a z = 0 ou ao centro da prior."""
+    explorer = explore.explore_latent(model, data)
+    explorer.controls["zero"].click()
+    return explorer
 
 
 @pytest.fixture
@@ -293,7 +301,8 @@ def test_the_position_is_told_only_while_z_is_on_the_path(explorer):
     c = explorer.controls
 
     def cleared():
-        return (c["position"].value, c["position"].readout, "vae-cleared" in c["position"]._dom_classes)
+        told = c["position"].number.layout.visibility != "hidden"
+        return (c["position"].value, told, "vae-cleared" in c["position"]._dom_classes)
 
     c["from_index"].value, c["to_index"].value, c["position"].value = 3, 40, 0.5
     on_the_path = (0.5, True, False)
@@ -364,6 +373,38 @@ def test_slerp_in_one_dimension_is_the_straight_line():
 # O mapa
 
 
+def test_the_exploration_starts_at_the_encoded_image_that_the_model_shows_best():
+    """Um decodificador que só sabe desenhar a imagem 30: é dela que se parte."""
+    model = handmade_vae([2.0, -1.5])
+    with torch.no_grad():
+        model.decoder.weight.zero_()
+        model.decoder.bias.copy_(8 * TEST.x[30] / 255 - 4)
+    explorer = explore.explore_latent(model, TEST)
+    assert explorer.controls["index"].value == 30
+    assert sliders(explorer) == pytest.approx(means(model)[30].tolist())
+
+
+def test_the_marker_leaves_what_it_marks_in_sight(explorer):
+    explorer.controls["z0"].value = 0.0
+    row, column = map(round, marker_center(explorer))
+    at_zero = pixels(explorer.map, "RGB").copy()
+    explorer.controls["z0"].value = 3.0
+    away = pixels(explorer.map, "RGB")
+    inside = slice(row - 9, row + 10), slice(column - 9, column + 10)
+    assert np.array_equal(at_zero[inside], away[inside])
+    assert not np.array_equal(at_zero, away)
+
+
+@pytest.mark.parametrize("scales", [[2.0, -1.5], [2.0]], ids=len)
+def test_the_map_writes_the_names_of_the_classes(scales):
+    model = handmade_vae(scales)
+    names = [f"classe {label}" for label in range(10)]
+    named = explore.explore_latent(model, TEST, class_names=names)
+    assert not np.array_equal(pixels(named.map), pixels(explore.explore_latent(model, TEST).map))
+    with pytest.raises(ValueError, match="um nome para cada classe"):
+        explore.explore_latent(model, TEST, class_names=names[:4])
+
+
 def test_the_marker_follows_each_axis_of_the_map(explorer):
     row, column = marker_center(explorer)
     explorer.controls["z0"].value = 1.0
@@ -416,10 +457,10 @@ def test_sliders_of_many_dimensions_are_shown_from_the_most_to_the_least_active(
     model = handmade_vae([0.1, 2.0, 0.2, -3.0, 0.3])
     explorer = explore_latent(model, TEST)
     order = means(model).var(0).argsort(descending=True).tolist()
-    (column,) = [box for box in boxes(explorer) if explorer.controls["z0"] in box.children]
-    assert list(column.children) == [explorer.controls[f"z{dim}"] for dim in order]
-    assert column.layout.max_height
-    assert [slider.description for slider in column.children][:2] == [f"z{'₁₂₃₄₅'[dim]}" for dim in order[:2]]
+    (column,) = [box for box in boxes(explorer) if box.layout.max_height]
+    shown = [beside.children[0] for beside in column.children]
+    assert shown == [explorer.controls[f"z{dim}"] for dim in order]
+    assert [slider.description for slider in shown][:2] == [f"z{'₁₂₃₄₅'[dim]}" for dim in order[:2]]
 
 
 def test_one_latent_dimension_has_a_map_too():
@@ -546,7 +587,7 @@ def test_images_without_classes_have_a_map_of_one_colour(scales):
     explorer = explore_latent(handmade_vae(scales), replace(TEST, y=None))
     assert [explorer.controls[name].value for name in ("from_index", "to_index")] == [0, 1]
     words = " ".join(
-        widget.value for box in boxes(explorer) for widget in box.children if hasattr(widget, "placeholder")
+        widget.value for box in boxes(explorer) for widget in box.children if isinstance(widget, ipywidgets.HTML)
     )
     assert "classe" not in words
     colours = explorer._latent_map.image([0.0] * len(scales)).convert("HSV")
@@ -677,3 +718,65 @@ def test_a_person_can_go_back_to_the_exact_value_the_code_had_left():
     slider.value = 1.5
     slider.set_state({"value": 0.0})
     assert slider.value == 0.0
+
+
+# O número ao lado de um controle
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "shown"),
+    [
+        (0.5, 2, "0,50"),
+        (-1.25, 2, "−1,25"),
+        (-0.004, 2, "0,00"),
+        (2.0, 1, "2,0"),
+        (-0.96, 1, "−1,0"),
+        (0.123, 1, "0,1"),
+    ],
+)
+def test_the_number_beside_a_slider_has_a_comma_and_a_true_minus(value, decimals, shown):
+    slider = ExactSlider(value=0.0, min=-3.0, max=3.0, step=0.05, decimals=decimals)
+    slider.value = value
+    assert slider.number.value == shown
+    assert slider.value == value  # escrever o número não arredonda o controle
+    assert not slider.readout
+
+
+@pytest.mark.parametrize(
+    ("typed", "value", "shown"),
+    [
+        ("0,5", 0.5, "0,50"),
+        ("0.5", 0.5, "0,50"),
+        ("−1,237", -1.237, "−1,24"),
+        (" -2 ", -2.0, "−2,00"),
+        ("9", 3.0, "3,00"),
+        ("-40,0", -3.0, "−3,00"),
+        ("meio", 1.0, "1,00"),
+        ("", 1.0, "1,00"),
+        ("nan", 1.0, "1,00"),
+        ("inf", 1.0, "1,00"),
+        ("1,0", 1.0, "1,00"),
+    ],
+)
+def test_a_number_can_be_typed_with_a_comma_or_a_point(typed, value, shown):
+    slider = ExactSlider(value=1.0, min=-3.0, max=3.0, step=0.05, description="μ")
+    slider.number.set_state({"value": typed})
+    assert (slider.value, slider.number.value) == (value, shown)
+    assert "μ" in slider.number.tooltip
+
+
+@pytest.mark.parametrize(("typed", "value"), [("2", 2.0), ("0", 0.1), ("-1", 0.1), ("1000", 10**0.5)])
+def test_a_number_typed_beside_a_logarithmic_slider_is_the_value_and_not_its_logarithm(typed, value):
+    slider = ExactLogSlider(value=1.0, min=-1.0, max=0.5, step=0.02)
+    slider.number.set_state({"value": typed})
+    assert slider.value == pytest.approx(value)
+
+
+def test_a_slider_and_its_number_are_hidden_together():
+    slider = ExactSlider(value=1.0, min=-3.0, max=3.0, step=0.05)
+    beside = slider.with_number()
+    assert beside.children == (slider, slider.number)
+    slider.layout.display = "none"
+    assert beside.layout.display == "none"
+    slider.layout.display = None
+    assert beside.layout.display is None

@@ -135,6 +135,19 @@ def decoded(model, z):
 # As imagens
 
 
+def test_small_data_are_measured_whole_and_give_the_numbers_of_a_table(explorer, sweep):
+    """Quem mediu com rate_distortion(model, data) vê aqui o mesmo número."""
+    assert len(explorer.x) == len(TEST)
+    assert (explorer.rate, explorer.distortion) == pytest.approx(rate_distortion(model_of(sweep, explorer), TEST))
+
+
+def test_images_that_are_not_square_are_shown_as_they_are():
+    discs = load("discs")
+    explorer = explore_beta([a_run(beta, data_dim=480) for beta in (1.0, 4.0)], discs)
+    assert explorer.image_shape == (20, 24)
+    assert_shown(originals(explorer, shape=(20, 24)), explorer.x[explorer.shown], shape=(20, 24))
+
+
 def test_the_first_row_is_the_images_themselves(explorer):
     assert explorer.x.unique().tolist() == [0, 1]
     assert_shown(originals(explorer), explorer.x[explorer.shown])
@@ -299,6 +312,26 @@ def test_the_other_models_are_points_too(explorer, two_seeds):
     with_others = painted(explore_beta(two_seeds, TEST), PALE, **area).sum()
     assert with_others - alone > 0.5 * dots
     assert painted(explorer, GREY, **area).sum() > 2 * math.pi * 8**2
+
+
+def test_points_on_top_of_each_other_share_a_name_and_none_goes_without(monkeypatch):
+    """Dois modelos mortos estão no mesmo lugar: escolhido um, o outro continua com nome."""
+    dead = [a_run(beta, [0.0, 0.0]) for beta in (8.0, 32.0)]
+    for run in dead:
+        torch.nn.init.zeros_(run.model.decoder.weight)
+        torch.nn.init.zeros_(run.model.decoder.bias)
+    explorer, said = explore_beta([a_run(1.0, [2.0, 1.0]), *dead], TEST), []
+    text = module.Panel.text
+    monkeypatch.setattr(
+        module.Panel,
+        "text",
+        lambda panel, x, y, words, *a, **k: said.append(words) or text(panel, x, y, words, *a, **k),
+    )
+    put(explorer, latent=2)
+    assert "8 e 32" in said
+    said.clear()
+    put(explorer, beta=32.0)
+    assert {"β = 32", "e 8", "1"} <= set(said)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from vae_lessons.explore import explore_gumbel, gumbel
 
 STRONG, PALE = ([tuple(bytes.fromhex(color[1:])) for color in colors] for colors in (gumbel._STRONG, gumbel._PALE))
 SETTINGS = [(0.06, (0.0, 0.0, 0.0)), (0.5, (4.0, -4.0, 0.3)), (1.0, (-1.2, 0.7, 2.0)), (19.0, (3.0, 1.0, -4.0))]
-LIMITS = (10**-1.3, 10**1.3)
+LIMITS = (0.05, 20.0)
 
 
 @pytest.fixture

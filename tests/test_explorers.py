@@ -101,6 +101,24 @@ def test_a_control_that_stays_where_it_is_draws_nothing(make):
     assert drawings == []
 
 
+def test_every_number_beside_a_control_follows_it_and_moves_the_picture_when_typed(make):
+    explorer = make()
+    numbers = {id(widget): widget for widget in inside(explorer) if isinstance(widget, ipywidgets.Text)}
+    for name, control in explorer.controls.items():
+        if not isinstance(control, ipywidgets.FloatSlider | ipywidgets.FloatLogSlider):
+            continue
+        assert id(control.number) in numbers, name
+        before = control.number.value
+        control.value = control.value + 2 * control.step
+        assert control.number.value != before
+        assert "." not in control.number.value
+        if name in explorer.inputs and control.layout.display != "none":
+            moved = explorer.picture.value
+            control.number.set_state({"value": before})
+            assert control.number.value == before
+            assert explorer.picture.value != moved
+
+
 def pixels(explorer) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(explorer.picture.value)).convert("RGB"))
 

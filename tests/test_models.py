@@ -528,8 +528,8 @@ def test_the_advice_about_precision_works(model, x, advice):
     ("output", "came"),
     [
         (lambda x: {"mean": x, "log_var": x}, "um dicionário, com as chaves 'mean', 'log_var'"),
-        (lambda x: x.sum(), r"uma linha por exemplo, mas de 5 linhas devolveu um tensor de forma \(\)"),
-        (lambda x: x.mean(0), r"uma linha por exemplo, mas de 5 linhas"),
+        (lambda x: x.sum(), r"uma linha para cada exemplo, mas de 5 linhas devolveu um tensor de forma \(\)"),
+        (lambda x: x.mean(0), r"uma linha para cada exemplo, mas de 5 linhas"),
         (lambda x: (x, None), "sequência de um tensor de forma .* e NoneType"),
         (lambda x: (x, x, x), "uma sequência de um tensor"),
         (lambda x: None, "mas devolveu NoneType"),

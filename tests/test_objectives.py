@@ -547,7 +547,7 @@ def test_check_catches_the_bug(inject, check, monkeypatch, linear_gaussian, one_
 @pytest.mark.parametrize("width", [1, 3])
 def test_decoder_of_the_wrong_width_is_refused_instead_of_broadcast(width):
     model = VAE(nn.Linear(4, 2), nn.Linear(1, width), latent_dim=1)
-    with pytest.raises(ValueError, match=rf"devolve {width} colunas por exemplo, e os exemplos têm 4"):
+    with pytest.raises(ValueError, match=rf"devolve {width} colunas para cada exemplo, e os exemplos têm 4"):
         elbo(model, torch.rand(2, 4))
 
 
@@ -584,5 +584,5 @@ def test_a_likelihood_of_the_wrong_shape_is_refused():
             return (x - self.out).square().sum()
 
     model = VAE(nn.Linear(4, 2), nn.Linear(1, 4), latent_dim=1, likelihood=Flat)
-    with pytest.raises(ValueError, match=r"A verossimilhança \(Flat\): log_prob deve dar um valor por exemplo"):
+    with pytest.raises(ValueError, match=r"A verossimilhança \(Flat\): log_prob deve dar um valor para cada exemplo"):
         elbo(model, torch.rand(3, 4))

@@ -344,6 +344,27 @@ def test_scatter_writes_each_class_at_its_centroid():
     assert {t.get_text(): t.get_position() for t in fig.axes[0].texts} == {"7": (1.0, 2.0), "3": (-1.0, -1.0)}
 
 
+def test_scatter_writes_the_names_of_the_classes():
+    codes = torch.tensor([[0.0, 0.0], [2.0, 4.0], [-1.0, -1.0]])
+    fig = plotting.latent_scatter(codes, torch.tensor([0, 0, 2]), prior_circles=False, class_names=["V", "A", "E"])
+    assert {t.get_text() for t in fig.axes[0].texts} == {"V", "E"}
+    with pytest.raises(ValueError, match="um nome para cada classe, de 0 a 2, mas tem 2"):
+        plotting.latent_scatter(codes, torch.tensor([0, 0, 2]), class_names=["V", "A"])
+
+
+@pytest.mark.parametrize("prior_circles", [True, False])
+@pytest.mark.parametrize("scale", [(0.2, 0.1), (9.0, 1.0), (1.0, 30.0)])
+def test_scatter_is_square_with_every_code_and_no_empty_band(prior_circles, scale):
+    codes = torch.rand(50, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor(scale)
+    ax = plotting.latent_scatter(codes, prior_circles=prior_circles).axes[0]
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    assert right - left == pytest.approx(top - bottom)
+    assert (codes.amin(0) > torch.tensor([left, bottom])).all()
+    assert (codes.amax(0) < torch.tensor([right, top])).all()
+    ax.figure.canvas.draw()
+    assert ax.get_window_extent().width > 0.8 * ax.figure.bbox.width
+
+
 def test_scatter_circles_are_at_one_two_and_three_prior_standard_deviations():
     codes, labels = torch.randn(5, 2), torch.zeros(5, dtype=torch.int64)
     with_circles, without = (plotting.latent_scatter(codes, labels, prior_circles=on).axes[0] for on in (True, False))
@@ -407,7 +428,7 @@ def test_curves_show_the_elbo_and_its_two_terms_apart():
         ([1, 2, 3], history.kl),
     ]
     assert [len(panel.lines) for panel in panels] == [1, 1, 1]
-    assert panels[0].get_ylabel() == "nats por exemplo"
+    assert panels[0].get_ylabel() == "nats por imagem"
     assert {panel.get_xlabel() for panel in panels} == {"época"}
 
 
@@ -542,8 +563,8 @@ def test_curves_refuse_a_training_without_epochs(history):
     [
         (torch.zeros(0, 2), torch.zeros(0, dtype=torch.int64), "ao menos um exemplo"),
         (torch.zeros(4), torch.zeros(4, dtype=torch.int64), "codes deve ter forma"),
-        (torch.zeros(4, 2), torch.zeros(3, dtype=torch.int64), "um inteiro por exemplo"),
-        (torch.zeros(4, 2), torch.zeros(4), "um inteiro por exemplo"),
+        (torch.zeros(4, 2), torch.zeros(3, dtype=torch.int64), "um inteiro para cada exemplo"),
+        (torch.zeros(4, 2), torch.zeros(4), "um inteiro para cada exemplo"),
         (torch.zeros(4, 1), torch.zeros(4, dtype=torch.int64), "Z = 1"),
     ],
 )
@@ -558,5 +579,5 @@ def test_scatter_moves_apart_the_labels_of_classes_with_nearby_centroids():
     at = torch.tensor([t.get_position() for t in ax.texts if t.get_text() in "0123"])
     distances = torch.pdist(at)
     assert len(at) == 4
-    assert distances.min() > 0.3
+    assert distances.min() > 0.45
     assert torch.allclose(at[3], codes[3])

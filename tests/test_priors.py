@@ -604,7 +604,7 @@ def test_weights_hidden_in_a_distribution_are_refused():
 def test_a_log_prob_of_the_wrong_shape_is_refused(wrong):
     prior = LearnedNormal()
     prior.log_prob = wrong
-    with pytest.raises(ValueError, match=r"A prior \(LearnedNormal\): log_prob deve dar um valor por exemplo"):
+    with pytest.raises(ValueError, match=r"A prior \(LearnedNormal\): log_prob deve dar um valor para cada exemplo"):
         elbo(mlp_vae(6, 2, (8,), prior=prior), torch.zeros(5, 6))
 
 

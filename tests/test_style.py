@@ -174,6 +174,42 @@ def test_lines_differ_in_dashes_as_well_as_in_color():
     assert len(set(colors)) == len(set(dashes)) == len(style.LINES)
 
 
+# Como veem as cores quem não tem um dos cones (Machado, Oliveira e Fernandes, 2009, severidade 1): sobre RGB linear.
+SIGHTS = {
+    "todos os cones": np.eye(3),
+    "protanopia": np.array(
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+    ),
+    "deuteranopia": np.array(
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+    ),
+}
+
+
+def cielab(linear: np.ndarray) -> np.ndarray:
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    xyz = linear.clip(0, 1) @ to_xyz.T / np.array([0.95047, 1.0, 1.08883])
+    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116).T
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=1)
+
+
+@pytest.mark.parametrize("sight", SIGHTS)
+def test_no_two_of_ten_classes_look_alike(sight):
+    """A diferença que mal se nota é de umas 2 unidades de CIELAB; as dez usuais do matplotlib chegam a 5."""
+    channels = np.array([list(bytes.fromhex(color[1:])) for color in style.CLASS_COLORS]) / 255
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    lab = cielab(linear @ SIGHTS[sight].T)
+    distances = np.linalg.norm(lab[:, None] - lab, axis=-1)[np.triu_indices(10, 1)]
+    assert distances.min() > 30
+
+
+def test_ten_classes_have_ten_looks_and_more_repeat_them():
+    looks = [style.class_look(label) for label in range(10)]
+    assert len(set(looks)) == 10
+    assert style.class_look(13) == looks[3]
+    assert len({marker for _, marker in looks}) == 5
+
+
 def test_mixing_goes_from_one_color_to_the_other():
     assert mix("#0072B2", "#FFFFFF", 0.0) == "#0072b2"
     assert mix("#000000", "#ffffff", 0.5) == "#808080"

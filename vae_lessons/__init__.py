@@ -9,7 +9,7 @@ Cada arquivo trata de uma ideia, e só importa os que estão abaixo dele nesta l
     installation                        o que há nesta máquina
     training                            o núcleo de treino
     drawings                            os desenhos de uma lição só
-    plotting, diagrams                  figuras
+    plotting, diagrams, glossary        figuras e glossário
     evaluation, disentanglement         medidas
     objectives                          a ELBO e seus parentes
     estimators                          estimadores do gradiente
@@ -18,7 +18,7 @@ Cada arquivo trata de uma ideia, e só importa os que estão abaixo dele nesta l
     priors                              a prior que se dá a um modelo
     distributions                       distribuições
     data                                conjuntos de dados
-    style                               cores, números e textos das figuras
+    style, series                       cores, números e textos das figuras; quais são as lições
     devices, randomness                 onde as contas são feitas, e as sementes
     counts, files, processors, console  números inteiros, arquivos do usuário, núcleos da CPU, a tela
 """

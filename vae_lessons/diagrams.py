@@ -5,13 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from vae_lessons import style
-from vae_lessons.style import DECODER, ENCODER, FAINT, INK, LATENT, LOSS, WHITE
+from vae_lessons import series, style
+from vae_lessons.series import Lesson
+from vae_lessons.style import DECODER, ENCODER, FAINT, INK, LATENT, LOSS, SILVER, WHITE
 
 _FONT = "system-ui, 'Segoe UI', 'Helvetica Neue', 'DejaVu Sans', Arial, sans-serif"
 _SPACING = 76  # entre os eixos de duas camadas vizinhas
 _MIDDLE = 186  # altura do eixo por onde os dados passam
 _X_AT, _ENCODER_AT, _PARAMETERS_AT, _Z_AT, _F_AT = 70, 208, 376, 556, 752  # no fluxo do sorteio, da esquerda à direita
+
+# O mapa da série: o centro de cada lição e metade do tamanho das caixas.
+_PLACES = {"00": (112, 164), "01": (344, 84), "02": (576, 84), "05": (808, 84), "03": (576, 244), "04": (808, 244)}
+_HALF_WIDTH, _HALF_HEIGHT = 94, 52
 
 
 @dataclass(frozen=True, repr=False)
@@ -112,6 +117,70 @@ def reparameterization() -> Diagram:
     return _diagram("reparameterization", title, description, width, 566, shapes)
 
 
+def series_map() -> Diagram:
+    """O mapa da série: o que cada lição responde, quanto leva e de que outras depende; e as que estão em preparação."""
+    width, below, height, columns = 920, 344, 520, (32, 252, 502, 716)
+    lessons = {lesson.number: lesson for lesson in series.LESSONS}
+    needed = [(before, n) for n, lesson in lessons.items() for before in lesson.needs]
+    helpful = [(before, n) for n, lesson in lessons.items() for before in lesson.helped_by]
+    shapes = [
+        f'<rect width="{width}" height="{height}" rx="10" fill="{WHITE}"/>',
+        *(_arrow(*_between(*pair)) for pair in needed),
+        *(_arrow(*_between(*pair), dashed=True) for pair in helpful),
+        *(shape for n, lesson in lessons.items() for shape in _lesson_box(lesson, *_PLACES[n])),
+        _arrow(40, 276, 92, 276),
+        _text(102, 281, "é preciso ter lido", size=14, anchor="start"),
+        _arrow(40, 302, 92, 302, dashed=True),
+        _text(102, 307, "convém ter lido", size=14, anchor="start"),
+        f'<rect x="14" y="{below}" width="{width - 28}" height="{height - below - 14}" rx="12" fill="{SILVER}" '
+        f'fill-opacity="0.12" stroke="{SILVER}" stroke-dasharray="6 4"/>',
+        _text(32, below + 26, "Em preparação", size=15, color=FAINT, weight="bold", anchor="start"),
+        *(
+            _text(columns[i // 3], below + 60 + 32 * (i % 3), f"{n} · {title}", size=14, color=FAINT, anchor="start")
+            for i, (n, title) in enumerate(series.COMING.items())
+        ),
+    ]
+    title = "O mapa da série"
+    return _diagram("series", title, _describe_series(lessons), width, height, shapes)
+
+
+def _describe_series(lessons: dict[str, Lesson]) -> str:
+    told = []
+    for n, lesson in lessons.items():
+        before = [f"pede a lição {' e a '.join(lesson.needs)}"] if lesson.needs else []
+        before += [f"convém ter lido a {' e a '.join(lesson.helped_by)}"] if lesson.helped_by else []
+        minutes = f"{lesson.minutes[0]} minutos no caminho essencial"
+        told.append(f"{n}, {lesson.title} ({lesson.question} {'; '.join([minutes, *before])})")
+    coming = "; ".join(f"{n}, {title}" for n, title in series.COMING.items())
+    return f"Lições que existem: {'; '.join(told)}. Em preparação: {coming}."
+
+
+def _between(before: str, after: str) -> tuple[float, float, float, float]:
+    """A seta de uma caixa à outra, da borda à borda, na linha dos centros."""
+    (x0, y0), (x1, y1) = _PLACES[before], _PLACES[after]
+    across, down = x1 - x0, y1 - y0
+    edge = min(_HALF_WIDTH / abs(across) if across else math.inf, _HALF_HEIGHT / abs(down) if down else math.inf)
+    length = math.hypot(across, down)
+    start, end = edge + 3 / length, 1 - edge - 4 / length
+    return tuple(round(value, 1) for t in (start, end) for value in (x0 + t * across, y0 + t * down))
+
+
+def _lesson_box(lesson: Lesson, x: float, y: float) -> list[str]:
+    left, top = x - _HALF_WIDTH, y - _HALF_HEIGHT
+    words = lesson.title.split(" e ")
+    lines = [lesson.title] if len(words) == 1 else [f"{words[0]} e", words[1]]
+    first = y - 2 - 9 * (len(lines) - 1)
+    return [
+        f'<rect x="{left}" y="{top}" width="{2 * _HALF_WIDTH}" height="{2 * _HALF_HEIGHT}" rx="10" fill="{WHITE}"/>',
+        f'<rect x="{left}" y="{top}" width="{2 * _HALF_WIDTH}" height="{2 * _HALF_HEIGHT}" rx="10" fill="{ENCODER}" '
+        f'fill-opacity="0.08" stroke="{ENCODER}" stroke-width="2"/>',
+        _text(left + 12, top + 22, lesson.number, size=16, color=ENCODER, weight="bold", anchor="start"),
+        _text(x + _HALF_WIDTH - 12, top + 21, f"{lesson.minutes[0]} min", size=13, color=FAINT, anchor="end"),
+        *(_text(x, first + 8 + 18 * i, line, size=15, weight="bold") for i, line in enumerate(lines)),
+        _text(x, y + _HALF_HEIGHT - 13, lesson.question, size=13, color=FAINT),
+    ]
+
+
 def _diagram(name: str, title: str, description: str, width: int, height: int, shapes: Sequence[str]) -> Diagram:
     """O SVG completo, com título e descrição para leitores de tela e as pontas de seta."""
     svg = "\n".join(
@@ -195,7 +264,7 @@ def _loss(x_in: int, heads: int, x_out: int, output_bottom: int, width: int) -> 
         _arrow(kl_at + 60, top + 50, middle - 62, total - 22, kind="loss"),
         _arrow(reconstruction_at - 60, top + 50, middle + 62, total - 22, kind="loss"),
         _text(middle, total, "ELBO = E" + _sub("q") + "[log " + _math("p(x|z)") + "] − KL", size=17, weight="bold"),
-        _text(middle, total + 19, "em nats por exemplo; o treino a maximiza", size=13, color=FAINT),
+        _text(middle, total + 19, "em nats por imagem; o treino a maximiza", size=13, color=FAINT),
     ]
 
 
@@ -338,8 +407,12 @@ def _arrow_head(name: str, color: str) -> str:
     )
 
 
-def _text(x: float, y: float, content: str, *, size: int, color: str = INK, weight: str = "normal") -> str:
-    return f'<text x="{x}" y="{y}" font-size="{size}" font-weight="{weight}" fill="{color}">{content}</text>'
+def _text(
+    x: float, y: float, content: str, *, size: int, color: str = INK, weight: str = "normal", anchor: str = ""
+) -> str:
+    """anchor: "start" ou "end", se o texto não for centrado em x."""
+    anchored = f' text-anchor="{anchor}"' if anchor else ""
+    return f'<text x="{x}" y="{y}" font-size="{size}" font-weight="{weight}" fill="{color}"{anchored}>{content}</text>'
 
 
 def _math(symbols: str) -> str:

@@ -1,6 +1,6 @@
 """Um código separa os fatores que geraram os dados? Duas notas publicadas, a MIG e a DCI, e o que elas medem.
 
-Nos dois casos, `codes` [N, Z] traz um código por exemplo e `factors` [N, F], o valor de cada fator nele. O código pode
+Nos dois casos, `codes` [N, Z] traz o código de cada exemplo e `factors` [N, F], o de cada fator nele. O código pode
 ser um sorteio de q(z|x), como na MIG de Chen et al. (2018), e então o ruído de q conta, ou a média de q(z|x), como em
 Locatello et al. (2019), e então um latente quase inativo, cujas diferenças o ruído afogaria, pode parecer informativo.
 As duas supõem que os fatores, na amostra, são independentes, como num fatorial completo.
@@ -23,7 +23,8 @@ def mutual_information(codes: Tensor, factors: Tensor, *, n_bins: int = 20) -> T
     máximo (Locatello et al., 2019, apêndice C); inteiros já são discretos e ficam como vieram ·
     factors: inteiros [N, F], com ao menos dois valores cada.
     É a informação mútua das frequências observadas, que com poucos exemplos parece maior do que é: em média, se z_j e
-    v_k são independentes, (b − 1)(K − 1) / 2N nats para b faixas ocupadas e K valores do fator (Miller, 1955).
+    v_k são independentes, (b − 1)(K − 1) / 2N nats para b faixas ocupadas e K valores do fator (Miller, 1955). Com
+    poucas imagens, sorteie vários códigos de cada: torch.cat([q.sample() for _ in range(48)]), factors.repeat(48, 1).
     Não muda com a ordem dos exemplos, nem, a menos de arredondamento, se um código troca de sinal ou de escala.
     Levanta ValueError se as formas não casarem, se um fator tiver um valor só, se um código não for finito ou se
     n_bins < 2, e TypeError se não forem tensores ou se os fatores não forem inteiros.
@@ -132,10 +133,10 @@ def _checked(codes: Tensor, factors: Tensor) -> tuple[Tensor, Tensor]:
         raise TypeError(
             "codes [N, Z] e factors [N, F], nesta ordem, devem ser tensores, mas vieram "
             f"{type(codes).__name__} e {type(factors).__name__}. De uma q(z|x), use q.sample() ou q.mean; os dados que "
-            "trazem factors são os de load('sprites')."
+            "trazem factors são os de load('sprites') e load('discs')."
         )
     if codes.ndim != 2 or codes.numel() == 0:
-        raise ValueError(f"codes deve ter forma [N, Z], um código por exemplo, mas veio {tuple(codes.shape)}.")
+        raise ValueError(f"codes deve ter forma [N, Z], um código para cada exemplo, mas veio {tuple(codes.shape)}.")
     if factors.ndim != 2 or factors.numel() == 0:
         raise ValueError(
             f"factors deve ter forma [N, F], o valor de cada fator em cada exemplo, mas veio {tuple(factors.shape)}. "

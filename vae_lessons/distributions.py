@@ -265,8 +265,8 @@ def joint_log_prob(log_prob: Tensor, batch_shape: torch.Size, who: str) -> Tenso
     if not isinstance(log_prob, Tensor) or log_prob.shape[: len(batch_shape)] != batch_shape:
         came = f"a forma {tuple(log_prob.shape)}" if isinstance(log_prob, Tensor) else type(log_prob).__name__
         raise ValueError(
-            f"{who}: log_prob deve dar um valor por exemplo, de forma {tuple(batch_shape)}, ou um por dimensão, com "
-            f"essas dimensões à frente, mas veio {came}."
+            f"{who}: log_prob deve dar um valor para cada exemplo, de forma {tuple(batch_shape)}, ou um por dimensão, "
+            f"com essas dimensões à frente, mas veio {came}."
         )
     return log_prob.sum(tuple(range(len(batch_shape), log_prob.ndim))) if log_prob.ndim > len(batch_shape) else log_prob
 

@@ -1,12 +1,12 @@
 """Estimadores do gradiente de E_q[f(z)] em relação aos parâmetros φ de q. São intercambiáveis.
 
 Cada um é chamado com (f, q, n_samples) e devolve o valor estimado de E_q[f(z)] e um substituto (*surrogate*): um
-escalar por exemplo cujo gradiente, obtido por retropropagação, é a estimativa do gradiente da esperança.
+escalar de cada exemplo cujo gradiente, obtido por retropropagação, é a estimativa do gradiente da esperança.
 
 f leva z [..., Z] a [...]. q tem `log_prob` (um valor por dimensão, ou um só por z) e `sample` ou `rsample`: uma
 NamedTuple de parâmetros, como Normal(mean, log_var), de que se tiram L amostras de uma vez; ou qualquer outra, como um
 fluxo ou uma das de torch.distributions, de que se tiram L amostras [B, Z] uma a uma, e f vê cada uma por sua vez. Se q
-for Categorical, z é one-hot (ou relaxado): f leva z [..., N, K], ou [..., K] se houver uma categórica só por exemplo, a
+for Categorical, z é one-hot (ou relaxado): f leva z [..., N, K], ou [..., K] se houver uma categórica só em cada um, a
 [...]. O que f tiver de parâmetros próprios (o decodificador, na ELBO) recebe o gradiente dele, que passa por dentro de
 f, qualquer que seja o estimador.
 Se f der números complexos, as partes real e imaginária são duas funções, estimadas nas mesmas amostras; b é subtraído
@@ -39,17 +39,17 @@ _MOST_CODES = 100_000
 
 
 class Estimate(NamedTuple):
-    """value [B]: estimativa de E_q[f(z)] por exemplo · surrogate [B]: vale o mesmo, e ∇surrogate estima ∇E_q[f(z)]."""
+    """value [B]: estimativa de E_q[f(z)], exemplo a exemplo · surrogate [B]: vale o mesmo, e ∇surrogate, o ∇ dela."""
 
     value: Tensor
     surrogate: Tensor
 
 
 def pathwise(f: Callable[[Tensor], Tensor], q: Distribution, n_samples: int = 1) -> Estimate:
-    """Gradiente pelo caminho (truque de reparametrização; Kingma e Welling, 2014; Rezende et al., 2014).
+    """Gradiente por reparametrização (*pathwise*; Kingma e Welling, 2014; Rezende et al., 2014).
 
     z = g(ε, φ), e ∇E_q[f(z)] = E_ε[∇f(g(ε, φ))].
-    f: [..., Z] → [...], diferenciável · q: distribuição com parâmetros [B, Z] · n_samples: L ≥ 1 amostras por exemplo,
+    f: [..., Z] → [...], diferenciável · q: distribuição com parâmetros [B, Z] · n_samples: L ≥ 1 amostras de cada uma,
     cuja média é devolvida. Levanta TypeError se q não souber `rsample` e ValueError se n_samples < 1 ou se f(z) não
     tiver a forma [...].
     """
@@ -75,16 +75,16 @@ def score_function(
 
     Só avalia f, sem derivá-la em z: serve para f com degraus e para q discreta. Como E_q[∇log q] = 0, b não muda a
     esperança do gradiente, desde que não dependa do mesmo z; muda a variância.
-    f: [..., Z] → [...] · q: distribuição com parâmetros [B, Z] · n_samples: L ≥ 1 amostras por exemplo ·
+    f: [..., Z] → [...] · q: distribuição com parâmetros [B, Z] · n_samples: L ≥ 1 amostras por observação ·
     baseline: b, que não recebe gradiente daqui.
         None               nada é subtraído
         "leave_one_out"    de cada amostra, a média de f nas outras L − 1; pede L ≥ 2 (Mnih e Rezende, 2016, para a
                            forma geral; Kool et al., 2019)
-        número ou Tensor   uma constante, ou um valor por exemplo [B]
+        número ou Tensor   uma constante, ou um valor para cada exemplo [B]
         uma função         q → número ou Tensor, como acima: uma rede, ou `lambda q: f(q.mean)`
     O substituto é a média sobre as L amostras de f(z) + (f(z) − b) (log q(z) − log q(z)), em que só o primeiro log q
     é derivado: vale o mesmo que `value`, e o gradiente de q é o da fórmula.
-    Levanta ValueError se n_samples < 1, se f(z) não tiver a forma [...] ou se b não puder ser um valor por exemplo, e
+    Levanta ValueError se n_samples < 1, se f(z) não tiver a forma [...] ou se b não for um valor para cada exemplo, e
     TypeError se b for de outro tipo.
     """
 
@@ -223,7 +223,7 @@ def gradient_moments(
     repeats: int,
     chunk: int = 131072,
 ) -> GradientMoments[Distribution]:
-    """Média e variância do gradiente de E_q[f(z)] em `repeats` sorteios, por exemplo e por parâmetro de q.
+    """Média e variância do gradiente de E_q[f(z)] em `repeats` sorteios, em cada exemplo e parâmetro de q.
 
     estimator: um dos deste módulo, com opções fixadas por functools.partial · f: [..., B, Z] → [..., B] ·
     q: distribuição com parâmetros [B, Z], dos quais só o valor é usado · repeats: R ≥ 2 · chunk: quantos pares
@@ -291,7 +291,7 @@ def _sample(q) -> Tensor:
 def _evaluate(f: Callable[[Tensor], Tensor], z: Tensor, q: Distribution) -> Tensor:
     """f(z), com a certeza de que há um valor por amostra e exemplo: z [L, B, Z] → [L, B].
 
-    Numa Categorical, z é [L, B, N, K] ou, com uma categórica por exemplo, [L, B, K]: a forma de f(z) diz qual.
+    Numa Categorical, z é [L, B, N, K] ou, com uma categórica em cada exemplo, [L, B, K]: a forma de f(z) diz qual.
     """
     values = f(z)
     several = isinstance(q, Categorical) and q.logits.ndim > 1
@@ -330,14 +330,15 @@ def _baseline(baseline: Baseline, q: Distribution, values: Tensor) -> Tensor | f
         return float(b)
     if not isinstance(b, Tensor):
         raise TypeError(
-            'baseline deve ser None, "leave_one_out", um número, um Tensor [B] ou uma função de q que devolva um '
-            f"desses dois, mas veio {type(b).__name__}."
+            'A linha de base (baseline) deve ser None, "leave_one_out", um número, um Tensor [B] ou uma função de '
+            f"q que devolva um desses dois, mas veio {type(b).__name__}."
         )
     batch = values.shape[1:]
     if b.shape != batch[max(0, len(batch) - b.ndim) :]:
         raise ValueError(
-            f"baseline deve ser um escalar ou um valor por exemplo, de forma {tuple(batch)}, mas tem forma "
-            f"{tuple(b.shape)}. Se vier de uma rede com uma saída, tire a última dimensão com .squeeze(-1)."
+            f"A linha de base (baseline) deve ser um escalar ou um valor para cada exemplo, de forma {tuple(batch)}, "
+            f"mas tem forma {tuple(b.shape)}. Se vier de uma rede com uma saída, tire a última dimensão com "
+            ".squeeze(-1)."
         )
     return b
 
@@ -345,7 +346,7 @@ def _baseline(baseline: Baseline, q: Distribution, values: Tensor) -> Tensor | f
 def _leave_one_out(name: str, values: Tensor) -> Tensor:
     """A média das outras amostras: b_l = Σ_{m≠l} f_m / (L − 1), [L, B]."""
     if name != "leave_one_out":
-        raise ValueError(f'baseline desconhecida: {name!r}. A única que tem nome é "leave_one_out".')
+        raise ValueError(f'Linha de base (baseline) desconhecida: {name!r}. A única que tem nome é "leave_one_out".')
     n_samples = len(values)
     if n_samples < 2:
         raise ValueError(

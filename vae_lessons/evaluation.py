@@ -36,9 +36,9 @@ class _LogLikelihood(NamedTuple):
 
 
 class LogLikelihood(_LogLikelihood):
-    """mean: média de log p(x), em nats por exemplo · standard_error: o dessa média, dados os exemplos ·
+    """mean: média de log p(x), em nats por observação · standard_error: o dessa média, dados os exemplos ·
     per_example [N]: a estimativa de cada exemplo. São os três que se desempacotam. E mais:
-    k: as amostras por exemplo · effective_sample_size [N]: quantas delas contam, (Σw)² / Σw², de 1 a k."""
+    k: as amostras por observação · effective_sample_size [N]: quantas delas contam, (Σw)² / Σw², de 1 a k."""
 
     def __new__(cls, mean: float, standard_error: float, per_example: Tensor, effective_sample_size: Tensor, k: int):
         result = super().__new__(cls, mean, standard_error, per_example)
@@ -60,7 +60,7 @@ class LogLikelihood(_LogLikelihood):
 def log_likelihood(model: VAE, data: Dataset | Tensor, *, k: int = 1000, chunk: int = 16384) -> LogLikelihood:
     """log p(x) por amostragem de importância com q(z|x) (Burda et al., 2016): logsumexp(log w) − log k, em nats.
 
-    data: Dataset ou [N, D] · k: amostras de z por exemplo · chunk: quantos z são decodificados de uma vez; limita a
+    data: Dataset ou [N, D] · k: amostras de z por observação · chunk: quantos z são decodificados de uma vez; limita a
     memória e não muda o resultado além do sorteio.
 
     O erro-padrão é o de Monte Carlo com os exemplos fixos. Para cada um, r = Var(w) / (k · média(w)²) é a variância
@@ -114,7 +114,7 @@ def _warn_if_poor(sizes: Tensor, tails: Tensor, k: int) -> None:
         return
     about_tail = f", e o índice da cauda dos pesos é {tail:.2f} (acima de ½, a variância é infinita)" if heavy else ""
     warnings.warn(
-        f"O erro-padrão de log p(x) não cobre o erro: das k = {k} amostras por exemplo, contam {typical:.0f} (mediana "
+        f"O erro-padrão de log p(x) não cobre o erro: das k = {k} amostras por imagem, contam {typical:.0f} (mediana "
         f"do tamanho efetivo){about_tail}. A q(z|x) é mais estreita que a posterior, ou está longe dela, e a "
         "estimativa fica abaixo de log p(x). Treine mais o modelo e repita com k dez vezes maior; se a estimativa "
         "ainda subir mais que o erro-padrão, apresente-a como um limite inferior.",
@@ -123,7 +123,7 @@ def _warn_if_poor(sizes: Tensor, tails: Tensor, k: int) -> None:
 
 
 class RateDistortion(NamedTuple):
-    """Em nats por exemplo, com −ELBO = rate + distortion.
+    """Em nats por observação, com −ELBO = rate + distortion.
     rate: KL(q(z|x) ‖ p(z)) média · distortion: −E_q[log p(x|z)] médio."""
 
     rate: float
@@ -137,13 +137,13 @@ def rate_distortion(
 
     A taxa é um limite superior da informação mútua I(x; z) do codificador, que só é atingido se a média de q(z|x)
     sobre os dados for a prior. Ela é exata onde a KL tem forma fechada; senão vem, como a distorção, de n_samples
-    amostras de z por exemplo.
+    amostras de z por observação.
     data: Dataset ou [N, D] · seed: sorteio de z, que não toca o gerador global; a mesma semente dá o mesmo número ·
     chunk: quantos z são decodificados de uma vez (ou os n_samples de um exemplo, se forem mais). Serve para qualquer
     posterior e prior.
     Levanta ValueError se n_samples < 1 ou chunk < 1, e TypeError se não forem inteiros.
     """
-    n_samples = require_count("n_samples", n_samples, " (amostras de z por exemplo)")
+    n_samples = require_count("n_samples", n_samples, " (amostras de z por observação)")
     chunk = _require_chunk(chunk)
     data = _to_explain(model, data)
     rates, distortions = [], []

@@ -409,7 +409,7 @@ def _on_rows(who: str, network: nn.Module, rows: Tensor, n_columns: int):
     def give_back(_, part: Tensor) -> Tensor:
         if part.ndim == 0 or len(part) != n_rows:
             raise ValueError(
-                f"{who} deve devolver uma linha por exemplo, mas de {n_rows} linhas devolveu {_describe(output)}."
+                f"{who} deve devolver uma linha para cada exemplo, mas de {n_rows} linhas devolveu {_describe(output)}."
             )
         return part if rows.ndim == 2 else part.reshape(*batch_shape, *part.shape[1:])
 

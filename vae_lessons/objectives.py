@@ -1,4 +1,4 @@
-"""A ELBO e seus parentes: um valor por exemplo, em nats. Ninguém aqui tira média sobre os exemplos."""
+"""A ELBO e seus parentes: um valor para cada exemplo, em nats. Ninguém aqui tira média sobre os exemplos."""
 
 import math
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from vae_lessons.models import VAE
 
 
 class ElboTerms(NamedTuple):
-    """Tudo [B], em nats por exemplo. elbo = log_likelihood − kl é o limite verdadeiro, qualquer que seja o β;
+    """Tudo [B], em nats por observação. elbo = log_likelihood − kl é o limite verdadeiro, qualquer que seja o β;
     loss é o que se minimiza e carrega β, os bits grátis e o substituto do estimador."""
 
     elbo: Tensor
@@ -46,7 +46,7 @@ def elbo(
     """Limite inferior da evidência: E_q[log p(x|z)] − KL(q(z|x) ‖ p(z)) (Kingma e Welling, 2014, eq. 3).
 
     x: [B, D], como o modelo o vê · beta: peso da KL na perda, número ou tensor escalar (Higgins et al., 2017) ·
-    n_samples: amostras de z por exemplo · estimator: um dos de `estimators` ·
+    n_samples: amostras de z por observação · estimator: um dos de `estimators` ·
     free_bits: λ, em nats por dimensão latente; na perda, cada dimensão paga max(λ, KL média do lote)
     (Kingma et al., 2016, eq. 15).
     A KL é a da fórmula fechada, se q e a prior tiverem uma; senão (uma mistura, um fluxo, uma prior aprendida), é a
@@ -103,14 +103,14 @@ def log_ratio(model: VAE, q, z: Tensor) -> Tensor:
 def log_likelihood_given_z(model: VAE, x: Tensor, z: Tensor) -> Tensor:
     """log p(x|z), somado sobre as colunas de x: x [B, D], z [..., B, Z] → [..., B].
 
-    Levanta ValueError se o decodificador não devolver D colunas, ou se a verossimilhança não der um valor por exemplo
-    ou por coluna.
+    Levanta ValueError se o decodificador não devolver D colunas, ou se a verossimilhança não der um valor para cada
+    exemplo ou coluna.
     """
     likelihood = model.decode(z)
     n_columns = _n_columns(likelihood)
     if n_columns not in (None, x.shape[-1]):
         raise ValueError(
-            f"O decodificador devolve {n_columns} colunas por exemplo, e os exemplos têm {x.shape[-1]}. A última "
+            f"O decodificador devolve {n_columns} colunas para cada exemplo, e os exemplos têm {x.shape[-1]}. A última "
             f"camada dele deve ter D = {x.shape[-1]} saídas."
         )
     with unvalidated():
@@ -124,7 +124,9 @@ def log_importance_weights(model: VAE, x: Tensor, k: int) -> Tensor:
     O gradiente passa pelas amostras se q for reparametrizável; com latentes discretos, só os valores servem.
     """
     q = model.encode(x)
-    if not is_family(q):  # q por exemplo e amostra: assim serve qualquer uma, e cada log q(z) é o do z que ela sorteou
+    if not is_family(
+        q
+    ):  # uma q para cada exemplo e amostra: assim serve qualquer uma, e cada log q(z) é o do z que ela sorteou
         repeated = x.repeat(k, 1)
         return _log_weights(model, repeated, model.encode(repeated)).unflatten(0, (k, len(x)))
     return _log_weights(model, x, copies(q, k))
@@ -144,7 +146,7 @@ def iwae_bound(model: VAE, x: Tensor, k: int) -> Tensor:
     """
     require_model(model)
     _require_matrix(x)
-    k = require_count("k", k, " (quantas amostras de z por exemplo)")
+    k = require_count("k", k, " (quantas amostras de z por observação)")
     return log_importance_weights(model, x, k).logsumexp(0) - math.log(k)
 
 

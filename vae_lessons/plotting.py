@@ -23,7 +23,8 @@ from torch import Tensor
 from vae_lessons import style
 from vae_lessons.distributions import Normal
 from vae_lessons.models import VAE, evaluating
-from vae_lessons.style import BLACK, BLUE, CLASS_COLORS, GREY, MIST, SILVER, WHITE, latent_name, mix, number
+from vae_lessons.style import BLACK, BLUE, GREY, MIST, SILVER, WHITE, latent_name, mix, number
+from vae_lessons.style import CLASS_COLORS as CLASS_COLORS  # também se toma daqui
 
 _DPI = 110
 _FULL_WIDTH = 8.2  # polegadas: 900 px a 110 dpi
@@ -187,12 +188,13 @@ def latent_manifold(model: VAE, image_shape: tuple[int, int], *, n: int = 15, di
 
 
 @_styled
-def training_curves(history) -> Figure:
-    """A média de cada época, em nats por exemplo, um painel por grandeza: a ELBO e seus dois termos, ou o que houver.
+def training_curves(history, *, per: str = "imagem") -> Figure:
+    """A média de cada época, em nats por imagem, um painel por grandeza: a ELBO e seus dois termos, ou o que houver.
 
     history: um History (treino e, se houver, validação), ou {rótulo: History} para comparar treinos, com uma linha por
     treino: a da validação, se houver, senão a do treino. Os painéis são as grandezas que ele registrou, pelo nome; β só
     aparece, junto à KL (ou, se não houver, no último painel), se mudar durante o treino.
+    per: o que é cada observação, como se escreve na unidade: "imagem", "célula", "texto".
     Levanta ValueError se algum History estiver vazio e TypeError se o que veio não for um.
     """
     runs = history if isinstance(history, Mapping) else {"": history}
@@ -214,7 +216,7 @@ def training_curves(history) -> Figure:
         unused.remove()
     for (name, ax), is_first in zip(panels.items(), [True, False, False] * rows, strict=False):
         _draw_series(ax, name, lines)
-        ax.set_ylabel("nats por exemplo" if is_first else "")
+        ax.set_ylabel(f"nats por {per}" if is_first else "")
     if isinstance(history, Mapping):  # rótulos de qualquer tamanho: fora dos painéis
         fig.legend(*_handles(panels.values()), loc="outside lower center", ncols=3)
     else:
@@ -225,22 +227,30 @@ def training_curves(history) -> Figure:
 
 @_styled
 def latent_scatter(
-    codes: Tensor, labels: Tensor | None = None, *, prior_circles: bool = True, dims: tuple[int, int] = (0, 1)
+    codes: Tensor,
+    labels: Tensor | None = None,
+    *,
+    prior_circles: bool = True,
+    dims: tuple[int, int] = (0, 1),
+    class_names: Sequence[str] | None = None,
 ) -> Figure:
-    """As médias da posterior no plano de dois latentes, uma cor por classe e o número dela no seu centroide.
+    """As médias da posterior no plano de dois latentes: uma cor e uma forma por classe, e o nome dela no seu centroide.
 
     codes: [N, Z] · labels: inteiros [N]; sem eles, uma cor só · prior_circles: os círculos de draw_prior_circles ·
-    dims: que latentes, contados a partir de 0, vão no eixo horizontal e no vertical.
-    Levanta ValueError se as formas não casarem ou se houver menos de dois latentes.
+    dims: que latentes, contados a partir de 0, vão no eixo horizontal e no vertical · class_names: class_names[k] é o
+    que se escreve na classe k; sem eles, o número dela.
+    Levanta ValueError se as formas não casarem, se houver menos de dois latentes ou se faltarem nomes.
     """
     _require_tensor("Os códigos (codes)", "[N, Z]", codes)
     if codes.ndim != 2 or len(codes) == 0:
         raise ValueError(f"codes deve ter forma [N, Z] com ao menos um exemplo, mas veio {tuple(codes.shape)}.")
     if labels is not None and (labels.shape != codes.shape[:1] or labels.is_floating_point()):
         raise ValueError(
-            f"labels deve ter um inteiro por exemplo, [{len(codes)}], mas veio {labels.dtype} {tuple(labels.shape)}."
+            f"labels deve ter um inteiro para cada exemplo, [{len(codes)}], mas veio {labels.dtype} "
+            f"{tuple(labels.shape)}."
         )
     _require_dims(dims, codes.shape[1])
+    names = [] if labels is None else class_labels(labels, class_names)
     points = codes.detach().cpu()[:, list(dims)]
 
     fig = Figure(figsize=(6.2, 6.0), dpi=_DPI)
@@ -250,12 +260,27 @@ def latent_scatter(
     if labels is None:
         ax.scatter(*points.T.numpy(), s=14, color=BLUE, alpha=0.6, linewidths=0)
     else:
-        _draw_classes(ax, points, labels.cpu())
-    ax.set_aspect("equal")
+        _draw_classes(ax, points, labels.cpu(), names)
+    _frame_square(ax, points, least=3.2 if prior_circles else 0.0)
     ax.set(xlabel=latent_name(dims[0]), ylabel=latent_name(dims[1]))
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(7, integer=True))
     return fig
+
+
+def class_labels(labels: Tensor, class_names: Sequence[str] | None = None) -> list[str]:
+    """O nome de cada classe de 0 à maior que há em `labels`: o de `class_names`, ou o número dela.
+
+    Levanta ValueError se faltar o nome de alguma.
+    """
+    count = int(labels.max()) + 1
+    if class_names is None:
+        return [str(label) for label in range(count)]
+    if len(class_names) < count:
+        raise ValueError(
+            f"class_names deve ter um nome para cada classe, de 0 a {count - 1}, mas tem {len(class_names)}."
+        )
+    return [str(name) for name in class_names]
 
 
 def draw_prior_circles(ax: Axes) -> None:
@@ -399,15 +424,29 @@ def _draw_changing_beta(ax: Axes, betas: Sequence[Sequence[float]]) -> None:
     twin.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
 
 
-def _draw_classes(ax: Axes, points: Tensor, labels: Tensor) -> None:
+def _frame_square(ax: Axes, points: Tensor, *, least: float) -> None:
+    """O mesmo alcance, à volta do meio, na horizontal e na vertical: a escala é a mesma, e nenhuma faixa sobra.
+
+    least: o menor alcance, à volta da origem; 0 para se ajustar aos pontos.
+    """
+    low, high = points.amin(0), points.amax(0)
+    center = torch.zeros(2) if least else (low + high) / 2
+    reach = max(least, 1.05 * float(torch.maximum(high - center, center - low).max())) or 1.0
+    x, y = center.tolist()
+    ax.set(aspect="equal", xlim=(x - reach, x + reach), ylim=(y - reach, y + reach))
+
+
+def _draw_classes(ax: Axes, points: Tensor, labels: Tensor, names: Sequence[str]) -> None:
     classes = labels.unique().tolist()
     span = max(6.0, 2 * points.abs().max().item())
-    centroids = _spread(torch.stack([points[labels == label].mean(0) for label in classes]), gap=0.055 * span)
+    centroids = _spread(torch.stack([points[labels == label].mean(0) for label in classes]), gap=0.08 * span)
     for label, centroid in zip(classes, centroids.tolist(), strict=True):
-        color = CLASS_COLORS[label % len(CLASS_COLORS)]
-        ax.scatter(*points[labels == label].T.numpy(), s=14, color=color, alpha=0.75, linewidths=0, label=str(label))
+        color, marker = style.class_look(label)
+        area = 16 if marker in "os" else 20
+        cloud = points[labels == label].T.numpy()
+        ax.scatter(*cloud, s=area, marker=marker, color=color, alpha=0.8, linewidths=0, label=names[label])
         dark = mix(color, BLACK, 0.35)  # as cores claras, em branco, não se leem
-        _write_outlined(ax, *centroid, str(label), fontsize=17, color=dark)
+        _write_outlined(ax, *centroid, names[label], fontsize=17 if len(names[label]) < 3 else 13, color=dark)
 
 
 def _spread(points: Tensor, gap: float) -> Tensor:

@@ -31,11 +31,13 @@ ENCODER, LATENT, DECODER, LOSS, FAINT = BLUE, BROWN, GREEN, RED, "#5a6270"  # no
 RIGHT, WRONG, BLANK = "#2a9d4a", "#d1495b", "#8a8a8a"  # o veredito de um exercício
 FRAME = "#7f97b5"  # a moldura das imagens: não se confunde com nenhum cinza delas
 
-# Dez cores distinguíveis por quem tem daltonismo (Petroff, 2021, arXiv:2107.02270), uma por classe.
+# Dez cores, uma por classe, escolhidas para que as duas mais parecidas fiquem o mais longe que se pôde: 31 unidades de
+# CIELAB, também para quem não distingue verde de vermelho (protanopia e deuteranopia). A forma também as distingue.
 CLASS_COLORS = (
-    *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
-    *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
+    *("#0077ff", "#cc6622", "#22cccc", "#551199", "#eebb00"),
+    *("#553300", "#66dd88", "#aa5566", "#33aaee", "#443366"),
 )
+CLASS_MARKERS = ("o", "s", "^", "D", "v")
 
 # (cor, traço) de cada linha que se compara: sem ver a cor, fica o traço.
 LINES = (
@@ -128,6 +130,11 @@ def subscript(text: str | int) -> str:
 def superscript(text: str | int) -> str:
     """Os algarismos e sinais como expoente: -5 → ⁻⁵."""
     return str(text).translate(_SUPERSCRIPTS)
+
+
+def class_look(label: int) -> tuple[str, str]:
+    """(cor, marca do matplotlib) da classe `label`: a cor se repete de dez em dez, e a marca, de cinco em cinco."""
+    return CLASS_COLORS[label % len(CLASS_COLORS)], CLASS_MARKERS[label % len(CLASS_MARKERS)]
 
 
 def latent_name(dim: int) -> str:

@@ -20,7 +20,7 @@ def require_suitable(model, data: Dataset, *, mode: str) -> None:
     n_columns, expected = data.x.shape[-1], getattr(model, "data_dim", None)
     if expected is not None and expected != n_columns:
         raise ValueError(
-            f"O modelo foi feito para {expected} {data.columns} por exemplo (data_dim), e {data.name!r} tem "
+            f"O modelo foi feito para {expected} {data.columns} em cada exemplo (data_dim), e {data.name!r} tem "
             f"{n_columns}. Crie o modelo com o número de colunas dos dados, data.x.shape[1]."
         )
     likelihood = getattr(model, "likelihood", None)

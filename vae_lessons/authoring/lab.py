@@ -2,8 +2,8 @@
 
     python -m vae_lessons.authoring.lab notebooks/03_vae.ipynb PASTA [--dark]
 
-executa a lição de ponta a ponta e grava em PASTA um PNG de cada célula, para que alguém olhe. Precisa do Playwright
-(pip install -e ".[browser]") e de um Chromium.
+executa a lição de ponta a ponta e grava em PASTA um PNG de cada célula, e um de cada explorador, para que alguém olhe.
+Precisa do Playwright (pip install -e ".[browser]") e de um Chromium. A imagem do README é explorador_1.png da lição 03.
 """
 
 import argparse
@@ -143,7 +143,7 @@ def close_notebook(page) -> None:
 
 
 def photograph(page, folder: Path) -> list[Path]:
-    """Um PNG por célula do caderno aberto, na ordem; devolve os caminhos."""
+    """Um PNG por célula do caderno aberto, e um por explorador, na ordem; devolve os caminhos."""
     folder.mkdir(parents=True, exist_ok=True)
     page.wait_for_timeout(1000)  # o que o navegador ainda estiver desenhando
     height = page.evaluate("document.querySelector('.jp-Notebook .jp-WindowedPanel-inner').scrollHeight")
@@ -153,6 +153,10 @@ def photograph(page, folder: Path) -> list[Path]:
         cell.scroll_into_view_if_needed()
         paths.append(folder / f"celula_{number:02d}.png")
         cell.screenshot(path=paths[-1])
+    for number, explorer in enumerate(page.locator(".vae-explorer").all(), start=1):
+        explorer.scroll_into_view_if_needed()
+        paths.append(folder / f"explorador_{number}.png")
+        explorer.screenshot(path=paths[-1])
     return paths
 
 
@@ -179,7 +183,7 @@ def _wait_until_up(server: Server, process: subprocess.Popen, log: Path) -> None
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m vae_lessons.authoring.lab",
-        description="Fotografa cada célula de uma lição executada no JupyterLab.",
+        description="Fotografa cada célula, e cada explorador, de uma lição executada no JupyterLab.",
     )
     parser.add_argument("notebook", type=user_path, help="a lição")
     parser.add_argument("folder", type=user_path, help="onde gravar as imagens")

@@ -5,7 +5,7 @@ from functools import partial
 
 import torch
 
-from vae_lessons.data import idx_files, packaged, sprites
+from vae_lessons.data import discs, idx_files, packaged, sprites
 from vae_lessons.data.dataset import Dataset
 
 _SPLITS = ("train", "test")
@@ -23,6 +23,8 @@ def load(
     "digits": 1.797 dígitos manuscritos reais, 8×8, que vêm dentro do scikit-learn ·
     "sprites": 6.144 figurinhas geradas, 16×16, o fatorial completo de cinco fatores conhecidos (`sprites.FACTORS`), em
     que y é a forma; em "test", 3.528 imagens com os fatores a meio caminho dos do treino ·
+    "discs": 128 discos gerados, 20×24, o fatorial completo de três fatores, as coordenadas do centro e o raio
+    (`discs.FACTORS`), sem y; em "test", 63 discos a meio caminho dos do treino ·
     "mnist_5k": 5.000 dígitos manuscritos de MNIST, 28×28, as primeiras 500 imagens de cada classe do treino dele ·
     "mnist": 70.000 dígitos manuscritos, 28×28 (LeCun et al., 1998) ·
     "fashion_mnist": 70.000 fotos de roupas, 28×28 (Xiao, Rasul e Vollgraf, 2017, arXiv:1708.07747).
@@ -60,6 +62,10 @@ def _load_sprites(split: str, root) -> Dataset:
     return Dataset(x=x, y=factors[:, 0].clone(), factors=factors, image_shape=sprites.IMAGE_SHAPE, name="sprites")
 
 
+def _load_discs(split: str, root) -> Dataset:
+    return discs.render(split)
+
+
 def _load_packaged(name: str, split: str, root) -> Dataset:
     return packaged.read_dataset(name, split)
 
@@ -75,6 +81,7 @@ _LOADERS = {
     "sprites": _load_sprites,
     **{name: partial(_load_idx, name) for name in idx_files.SOURCES},
     **{name: partial(_load_packaged, name) for name in packaged.PACKAGED},
+    "discs": _load_discs,
 }
 
 

@@ -104,7 +104,7 @@ _CONVERSIONS = {torch.bool: "Para preto e branco, x.to(torch.uint8) * 255."}
 
 def _how_to_flatten(x: Tensor) -> str:
     if x.ndim == 1:
-        return " De um exemplo só, x[None]; de um número por exemplo, x[:, None]."
+        return " De um exemplo só, x[None]; de um número para cada exemplo, x[:, None]."
     if is_colour(tuple(x.shape)):
         return (
             " Imagens em cores não são aceitas: passe-as antes para tons de cinza, com a média dos canais "

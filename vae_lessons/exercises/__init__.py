@@ -14,10 +14,11 @@ EXERCISES: dict[str, Exercise] = {
 }
 
 
-def check(exercise_id: str, answer) -> Result:
+def check(exercise_id: str, answer, *more) -> Result:
     """Corrige `answer`, mostra o veredito e o devolve.
 
-    answer: a função ou o valor que o exercício pede; `...` é uma resposta em branco (⏳).
+    answer: a função ou o valor que o exercício pede; `...` é uma resposta em branco (⏳) · more: o que vier depois,
+    como o 5 de check("03.5", 0,5), conta como parte da resposta, que então é uma tupla.
     Uma resposta que levanta exceção, tem forma ou tipo errado ou dá NaN recebe ❌ com a explicação, nunca um
     *traceback*; uma que não termina pode ser interrompida (■). O ❌ de um exercício que pede um valor não o diz.
     Levanta ValueError só se o exercício não existir.
@@ -27,7 +28,7 @@ def check(exercise_id: str, answer) -> Result:
             f"Exercício desconhecido: {exercise_id!r}. Primeiro vem o número, entre aspas, e depois a resposta. Os "
             f"exercícios que existem são: {', '.join(EXERCISES)}."
         )
-    result = grade(EXERCISES[exercise_id], answer)
+    result = grade(EXERCISES[exercise_id], (answer, *more) if more else answer)
     display_result(result)
     return result
 

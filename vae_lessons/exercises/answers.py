@@ -5,6 +5,7 @@ gerador onde se pede uma tupla, NumPy ou pandas no lugar de torch, um tensor [1]
 """
 
 import inspect
+import re
 from collections.abc import Iterator
 from itertools import islice
 from numbers import Complex, Number, Real
@@ -118,7 +119,7 @@ def _parts(got, count: int) -> list:
     else:
         raise Unusable(f"esperava uma tupla de {count} resultados, mas veio {describe(got)}.")
     if len(parts) != count:
-        raise Unusable(f"esperava uma tupla de {count} resultados, mas veio {describe(got)}.")
+        raise Unusable(f"esperava uma tupla de {count} resultados, mas veio {describe(got)}.{_comma_hint(got, count)}")
     return parts
 
 
@@ -127,6 +128,10 @@ def _numbers(got, wanted: Tensor) -> Tensor:
     if isinstance(got, str):
         if wanted.dtype == torch.bool:
             raise Unusable(f"esperava True ou False, mas veio {describe(got)}. Tire as aspas.")
+        if re.fullmatch(r"\s*[-−+]?\d*,\d+\s*", got):
+            raise Unusable(
+                f"esperava {_asked(wanted)}, mas veio {describe(got)}. Tire as aspas e troque a vírgula por ponto."
+            )
         raise Unusable(f"esperava {_asked(wanted)}, mas veio {describe(got)}. Se é um número, tire as aspas.")
     if isinstance(got, Tensor):
         tensor = got.detach()
@@ -164,14 +169,14 @@ def _stacked(items: list | tuple, wanted: Tensor) -> Tensor:
     """Uma lista de números, ou de listas deles, como tensor."""
     if wanted.ndim == 0 and len(items) == 2 and all(type(item) is int for item in items):
         raise Unusable(
-            f"esperava um número só, mas vieram dois, {items[0]} e {items[1]}. Em Python, o sinal decimal é o ponto, "
-            "e não a vírgula."
+            f"esperava um número só, mas vieram dois, {items[0]} e {items[1]}: para o Python, a vírgula separa dois "
+            f"números. Se você quis dizer {items[0]} vírgula {items[1]}, escreva com ponto, {items[0]}.{items[1]}."
         )
     if len(items) > max(wanted.numel(), _MOST_ITEMS):
         raise Unusable(f"esperava {_asked(wanted)}, mas veio {describe(items)}.")
     rows = [_numbers(item, wanted[0] if wanted.ndim and len(wanted) else wanted) for item in items]
     if not rows or len({row.shape for row in rows}) > 1:
-        raise Unusable(f"esperava {_asked(wanted)}, mas veio {describe(items)}.")
+        raise Unusable(f"esperava {_asked(wanted)}, mas veio {describe(items)}.{_comma_hint(items)}")
     kind = rows[0].dtype
     for row in rows:
         kind = torch.promote_types(kind, row.dtype)
@@ -183,8 +188,15 @@ def _shaped(tensor: Tensor, wanted: Tensor, got) -> Tensor:
         return tensor.reshape(())
     if tensor.shape != wanted.shape:
         came = shape(tensor) if isinstance(got, Tensor) else f"{shape(tensor)}, {describe(got)}"
-        raise Unusable(f"a forma está errada: esperava {shape(wanted)}, mas veio {came}.")
+        raise Unusable(f"a forma está errada: esperava {shape(wanted)}, mas veio {came}.{_comma_hint(got)}")
     return tensor
+
+
+def _comma_hint(got, count: int = 1) -> str:
+    """ "return 0,5 * x" devolve a tupla (0, 5 * x): tuplas maiores que o pedido, com um inteiro solto no começo."""
+    if isinstance(got, tuple) and len(got) > count and any(type(item) is int for item in got[:-1]):
+        return " Há um número com vírgula, como 0,5? Em Python ele se escreve com ponto, 0.5: a vírgula faz uma tupla."
+    return ""
 
 
 def _asked(wanted: Tensor) -> str:

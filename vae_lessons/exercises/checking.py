@@ -1,9 +1,11 @@
 """Como se corrige uma resposta: mede-se o que ela faz e compara-se com o que fazem a solução e os erros conhecidos.
 
-`measuring` mede; `answers` lê o que veio como aquilo que se pediu; `explaining` diz por que não bate; `verdict` mostra.
+`measuring` mede; `answers` lê o que veio como aquilo que se pediu; `slips` sabe os erros que valem para qualquer
+função; `explaining` diz por que não bate; `verdict` mostra.
 """
 
 import functools
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +15,11 @@ import torch
 from vae_lessons.exercises.answers import Compared, NotAnswered, Observed, Unusable, aligned, usable
 from vae_lessons.exercises.explaining import explain_difference, explain_exception, safe_text
 from vae_lessons.exercises.measuring import behaviour, letters, noise_statistics, on_cases, required_tensor
+from vae_lessons.exercises.slips import Slip, slips
 from vae_lessons.exercises.verdict import Result, display_result
 
 _BLANK = "em branco. Complete a célula e rode-a de novo."
+_PATIENCE = 1.0  # segundos de processador com que se procura um deslize
 _COARSEST = 1e-3  # a precisão de float16, que se aceita; a de bfloat16, oito vezes pior, esconderia erros
 
 
@@ -33,6 +37,7 @@ class Exercise:
     measure: resposta → o que se compara, número, texto, tensor ou tupla deles; por padrão a própria resposta (ver
     `on_cases`, `behaviour` e `letters`) · tolerance: diferença absoluta aceita · insight: o que o acerto mostra ·
     alternatives: outras respostas certas, que medem outra coisa · hint: o que reler, num erro sem nome.
+    Nos erros sem nome de uma função, procuram-se ainda os deslizes que servem para qualquer uma, de `slips`.
 
     Uma razão ou dica nunca diz o valor pedido."""
 
@@ -47,7 +52,7 @@ class Exercise:
 
 
 def reduced(solution: Callable, over: str = "os exemplos") -> tuple[Mistake, Mistake]:
-    """Os erros de quem devolve um número só onde se pede um por exemplo, [B]: a soma e a média da solução."""
+    """Os erros de quem devolve um número só onde se pede um para cada exemplo, [B]: a soma e a média da solução."""
 
     def one_number(reduce: Callable) -> Callable:
         def answer(*arguments):
@@ -81,7 +86,9 @@ def _grade(exercise: Exercise, answer) -> tuple[str, str]:
         for mistake in exercise.mistakes:
             if _same(measured, _reference(exercise, mistake.answer), exercise):
                 return "❌", mistake.reason
-        return "❌", f"{_explain(exercise, measured, expected)} {exercise.hint}".rstrip()
+        slip = _slip_of(exercise, measured)
+        reason = slip.said_of(answer) if slip else _explain(exercise, measured, expected)
+        return "❌", f"{reason} {exercise.hint}".rstrip()
     except NotAnswered:
         return "⏳", _BLANK
     except Unusable as problem:
@@ -92,6 +99,39 @@ def _grade(exercise: Exercise, answer) -> tuple[str, str]:
         if "ellipsis" in safe_text(error).lower():
             return "⏳", _BLANK
         return "❌", explain_exception(answer, error)
+
+
+def _slip_of(exercise: Exercise, measured) -> Slip | None:
+    """O primeiro deslize que mede o mesmo que a resposta."""
+    if not callable(exercise.solution):
+        return None
+    return next((slip for slip, wrong in _measured_slips(exercise) if _same(measured, wrong, exercise)), None)
+
+
+@functools.cache
+def _measured_slips(exercise: Exercise) -> tuple[tuple[Slip, Any], ...]:
+    """Os deslizes deste exercício e o que se mede neles, menos os que não se distinguem do que é certo."""
+    deadline = time.thread_time() + _PATIENCE
+    right = [_reference(exercise, answer) for answer in (exercise.solution, *exercise.alternatives)]
+    measured = []
+    for slip in slips(exercise.solution):
+        try:
+            wrong = _measure(exercise, slip.answer)
+            if _finite(wrong) and not any(_same(wrong, other, exercise) for other in right):
+                measured.append((slip, wrong))
+        except Exception:  # nem todo deslize se pode cometer em toda solução
+            pass
+        if time.thread_time() > deadline:
+            break
+    return tuple(measured)
+
+
+def _finite(measured) -> bool:
+    if isinstance(measured, Observed):
+        return _finite(measured.value)
+    if isinstance(measured, tuple | list):
+        return all(map(_finite, measured))
+    return not isinstance(measured, str | frozenset) and bool(torch.as_tensor(measured).isfinite().all())
 
 
 @functools.cache

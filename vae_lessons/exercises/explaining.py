@@ -1,5 +1,6 @@
 """Por que uma resposta está errada: que espécie de diferença é, ou por que ela parou."""
 
+import math
 import re
 import traceback
 
@@ -148,11 +149,23 @@ def _explain_value(got: float, wanted: float) -> str:
     for factor, cause in ((2, "um fator 2"), (10, "uma potência de 10"), (100, "uma potência de 10")):
         if any(abs(ratio / r - 1) < 1e-6 for r in (factor, 1 / factor)):
             return f"{came}. Parece sobrar ou faltar {cause}."
+    if got and _near(got * wanted, 1.0):
+        return f"{came}. Confira o que divide o quê."
+    if _near(got, wanted**2) or (got >= 0 and _near(got**2, wanted)):
+        return f"{came}. Confira as potências e as raízes: é variância ou desvio padrão?"
+    if _near(got * math.log(2), wanted):
+        return f"{came}. Está em bits? Em nats, o logaritmo é o natural."
+    if (wanted > 0 and _near(got, math.log(wanted))) or (got > 0 and _near(math.log(got), wanted)):
+        return f"{came}. Confira os logaritmos e as exponenciais."
     if (got < 0) != (wanted < 0):
         return f"{came}. Pense primeiro no sinal que a resposta pode ter."
     if ratio > 20 or ratio < 0.05:
         return f"{came}. A ordem de grandeza está errada: confira as unidades, as potências e o que divide o quê."
     return f"{came}. Releia o enunciado e refaça a conta."
+
+
+def _near(value: float, other: float) -> bool:
+    return math.isclose(value, other, rel_tol=1e-3)
 
 
 def _kind_of_difference(part: Compared, compared: list[Compared]) -> str:
@@ -176,7 +189,5 @@ def _kind_of_difference(part: Compared, compared: list[Compared]) -> str:
     largest = wanted.abs().argmax()
     ratio = got[largest] / wanted[largest]
     if ratio != 0 and torch.allclose(got, ratio * wanted, rtol=1e-6, atol=1e-9):
-        if torch.isclose(ratio, torch.tensor(-1.0, dtype=ratio.dtype)):
-            return "Em todos eles só o sinal está trocado."
         return f"Em todos eles o seu é {ratio.item():.5g} vezes o esperado: sobra ou falta um fator."
     return ""

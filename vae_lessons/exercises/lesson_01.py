@@ -1,5 +1,6 @@
 """Exercícios da lição 01: a ELBO e os números que se confundem com ela."""
 
+import itertools
 import math
 
 import torch
@@ -12,71 +13,104 @@ _LOG_LIK = torch.tensor([-4.0, -2.5, -6.0], dtype=torch.float64)
 _LOG_LIKS = torch.stack([_LOG_LIK, torch.tensor([-1.0, -3.0, -0.5], dtype=torch.float64)])
 _MANY_PIXELS = torch.tensor([[-800.0, -802.0, -801.0]], dtype=torch.float64)
 _FAR_APART = torch.cat([_MANY_PIXELS, _LOG_LIK[None]])
-_Q = torch.tensor([[0.6, 0.3, 0.1], [0.1, 0.2, 0.7]], dtype=torch.float64)
 
-_W = torch.tensor([[1.0, 0.5], [-0.3, 0.8], [0.2, -1.2]], dtype=torch.float64)
-_B = torch.tensor([0.4, -0.6, 1.0], dtype=torch.float64)
-_X = torch.tensor([1.5, 0.2, -0.7], dtype=torch.float64)
+# Sorteios de duas imagens, com log p(x|z), log p(z) e log q(z) de cada um.
+_DRAWS = tuple(
+    torch.tensor(rows, dtype=torch.float64)
+    for rows in (
+        [[-20.0, -31.0], [-22.5, -30.0], [-19.0, -36.0], [-21.0, -33.5]],
+        [[-2.1, -3.0], [-2.8, -1.9], [-4.0, -2.2], [-1.9, -2.6]],
+        [[-0.4, 0.7], [-1.1, 0.2], [-0.9, -0.3], [0.6, -1.5]],
+    )
+)
+
+_LOG_JOINT = torch.tensor([-4.7, -3.6, -7.9, -5.2], dtype=torch.float64)
+_ALLOWED = torch.tensor([[1, 1, 0, 0], [0, 0, 1, 1], [0, 1, 0, 0], [1, 1, 1, 1]]).bool()
 
 _LOG_W = torch.tensor([[-20.0, -31.0], [-22.5, -30.0], [-19.0, -36.0]], dtype=torch.float64)
 _TINY_W = _LOG_W - 900
 _W_FAR_APART = _LOG_W - torch.tensor([900.0, 0.0], dtype=torch.float64)
 
-_GAPS = (
-    torch.tensor([-20.0, -31.0, -25.5], dtype=torch.float64),
-    torch.tensor([-20.1, -31.3, -25.6], dtype=torch.float64),
-    torch.tensor([-20.4, -32.0, -25.7], dtype=torch.float64),
-)
-# Estimativas ruidosas: em alguns exemplos, e até na média da segunda lacuna, o sinal é o contrário do da teoria.
-_NOISY_GAPS = (
-    torch.tensor([-18.0, -22.0, -30.0, -27.0], dtype=torch.float64),
-    torch.tensor([-18.9, -21.8, -30.7, -26.9], dtype=torch.float64),
-    torch.tensor([-18.4, -21.9, -30.5, -27.1], dtype=torch.float64),
-)
+_W = torch.tensor([[1.0, 0.5], [-0.3, 0.8], [0.2, -1.2]], dtype=torch.float64)
+_DELTA = torch.tensor([[0.3, -0.4], [1.0, 0.5], [-0.2, 0.0]], dtype=torch.float64)
 
 
 def _log_evidence(log_prior: Tensor, log_lik: Tensor) -> Tensor:
     return (log_prior + log_lik).logsumexp(-1)
 
 
-def _elbo_terms(q: Tensor, log_prior: Tensor, log_lik: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    reconstruction = (q * log_lik).sum(-1)
-    kl = (q * (q.log() - log_prior)).sum(-1)
-    return reconstruction, kl, reconstruction - kl
+def _elbo_estimate(log_lik: Tensor, log_prior: Tensor, log_q: Tensor) -> tuple[Tensor, Tensor]:
+    return _mean_and_error(log_lik + log_prior - log_q)
 
 
-def _kl(log_q: Tensor, log_p: Tensor) -> Tensor:
-    return (log_q.exp() * (log_q - log_p)).sum(-1)
+def _mean_and_error(terms: Tensor) -> tuple[Tensor, Tensor]:
+    return terms.mean(0), terms.std(0) / math.sqrt(len(terms))
 
 
-def _normalized(log_joint: Tensor) -> Tensor:
-    return log_joint - log_joint.logsumexp(-1)
+def _biased_error(log_lik: Tensor, log_prior: Tensor, log_q: Tensor) -> tuple[Tensor, Tensor]:
+    terms = log_lik + log_prior - log_q
+    return terms.mean(0), terms.std(0, correction=0) / math.sqrt(len(terms))
 
 
-def _kl_to_posterior(q: Tensor, log_joint: Tensor) -> Tensor:
-    return _kl(q.log(), _normalized(log_joint))
+def _smallest_gap(log_joint: Tensor, allowed: Tensor) -> Tensor:
+    return log_joint.logsumexp(0) - _masked(log_joint, allowed).logsumexp(-1)
 
 
-def _posterior(x: Tensor, W: Tensor, b: Tensor, s: float) -> tuple[Tensor, Tensor]:
-    V = torch.linalg.inv(torch.eye(W.shape[1], dtype=W.dtype) + W.T @ W / s**2)
-    return V @ W.T @ (x - b) / s**2, V
+def _masked(log_joint: Tensor, allowed: Tensor) -> Tensor:
+    return log_joint.masked_fill(~allowed, -math.inf)
 
 
-def _without_prior(x: Tensor, W: Tensor, b: Tensor, s: float) -> tuple[Tensor, Tensor]:
-    V = torch.linalg.inv(W.T @ W / s**2)
-    return V @ W.T @ (x - b) / s**2, V
+def _gap_of_uniform(log_joint: Tensor, allowed: Tensor) -> Tensor:
+    log_posterior = log_joint - log_joint.logsumexp(0)
+    size = allowed.sum(-1)
+    return -size.log() - log_posterior.masked_fill(~allowed, 0.0).sum(-1) / size
 
 
-def _with_s_for_its_square(x: Tensor, W: Tensor, b: Tensor, s: float) -> tuple[Tensor, Tensor]:
-    return _posterior(x, W, b, math.sqrt(s))
+def _bound_curve(log_w: Tensor) -> Tensor:
+    return log_w.logcumsumexp(0) - _counts(log_w).log()
 
 
-def _iwae(log_w: Tensor) -> Tensor:
-    return log_w.logsumexp(0) - math.log(len(log_w))
+def _counts(log_w: Tensor) -> Tensor:
+    return torch.arange(1, len(log_w) + 1, dtype=log_w.dtype)[:, None]
 
 
-def _split_gap(log_evidence: Tensor, best: Tensor, encoder: Tensor) -> tuple[Tensor, Tensor]:
-    return (log_evidence - best).mean(), (best - encoder).mean()
+def _each_prefix(log_w: Tensor, statistic) -> Tensor:
+    return torch.stack([statistic(log_w[: j + 1]) for j in range(len(log_w))])
+
+
+def _cost_of_a_shift(delta: Tensor, W: Tensor, s: float) -> Tensor:
+    return _half_square(delta, _precision(W, s))
+
+
+def _precision(W: Tensor, s: float) -> Tensor:
+    return torch.eye(W.shape[1], dtype=W.dtype) + W.T @ W / s**2
+
+
+def _half_square(delta: Tensor, matrix: Tensor) -> Tensor:
+    return 0.5 * (delta @ matrix * delta).sum(-1)
+
+
+def _why_not(chosen: str) -> str:
+    """O que dizer de um conjunto errado de letras, sem nomear nenhuma certa que ficou de fora."""
+    missing = set("acdf") - set(chosen)
+    parts = [f"você marcou {', '.join(chosen)}."]
+    if "b" in chosen:
+        parts.append("A (b) não é: calcule-a com q igual à posterior, quando a ELBO vale log p(x).")
+    if "e" in chosen:
+        parts.append("A (e) não é: veja a figura das três contas, em que q não é a posterior.")
+    if missing & set("ad"):
+        parts.append("Ficou de fora um limite que a lição demonstrou: que contas a desigualdade de Jensen garante?")
+    if missing & set("cf"):
+        parts.append("Um limite pode ser péssimo e não deixar de ser limite: compare com a ELBO cada conta que deixou.")
+    return " ".join(parts)
+
+
+_WRONG_SETS = tuple(
+    Mistake(answer, _why_not(answer))
+    for size in range(1, 7)
+    for answer in map("".join, itertools.combinations("abcdef", size))
+    if answer != "acdf"
+)
 
 
 EXERCISES = (
@@ -105,8 +139,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda log_prior, log_lik: (log_prior.exp() * log_lik).sum(-1),
-                "você tirou a média dos logaritmos; a evidência é o logaritmo da média. Por Jensen, o seu número é "
-                "menor: é a ELBO com q igual à prior.",
+                "você tirou a média dos logaritmos; a evidência é o logaritmo da média, que nunca é menor.",
             ),
             Mistake(
                 lambda log_prior, log_lik: (log_prior + log_lik).sum(-1),
@@ -131,282 +164,249 @@ EXERCISES = (
     ),
     Exercise(
         id="01.2",
-        solution=_elbo_terms,
+        solution=_elbo_estimate,
+        alternatives=(_biased_error,),
         mistakes=(
             Mistake(
-                lambda q, log_prior, log_lik: (
-                    (q * log_lik).sum(-1),
-                    _kl(log_prior, q.log()),
-                    (q * log_lik).sum(-1) - _kl(log_prior, q.log()),
-                ),
-                "os argumentos da KL estão trocados: você calculou KL(p(z)‖q). Aqui a média é sob q, Σ q (log q − log p).",
+                lambda log_lik, log_prior, log_q: _elbo_estimate(log_lik, log_prior, log_q)[::-1],
+                "os dois estão na ordem trocada: primeiro a estimativa da ELBO, depois o erro-padrão dela.",
             ),
             Mistake(
-                lambda q, log_prior, log_lik: (
-                    (q * log_lik).sum(-1),
-                    -_kl(q.log(), log_prior),
-                    (q * log_lik).sum(-1) - _kl(q.log(), log_prior),
+                lambda log_lik, log_prior, log_q: (
+                    (log_lik + log_prior - log_q).logsumexp(0) - math.log(len(log_q)),
+                    _elbo_estimate(log_lik, log_prior, log_q)[1],
                 ),
-                "a ELBO está certa, mas a KL que você devolve é negativa, e nenhuma KL é. O sinal de menos é da ELBO, não "
-                "dela.",
+                "você tirou o logaritmo da média de w. A ELBO é a média dos logaritmos: é essa troca que faz dela um limite.",
             ),
             Mistake(
-                lambda q, log_prior, log_lik: (
-                    (q * log_lik).sum(-1),
-                    -_kl(q.log(), log_prior),
-                    (q * log_lik).sum(-1) + _kl(q.log(), log_prior),
+                lambda log_lik, log_prior, log_q: (
+                    _elbo_estimate(log_lik, log_prior, log_q)[0],
+                    (log_lik + log_prior - log_q).std(0),
                 ),
-                "o sinal da KL está trocado, e com ele a ELBO pode passar de log p(x). KL = Σ q (log q − log p), nunca "
-                "negativa.",
+                "a estimativa está certa, mas o outro número é o desvio padrão de um sorteio. O da média de L sorteios é menor.",
             ),
             Mistake(
-                lambda q, log_prior, log_lik: (
-                    (q * log_lik).sum(-1),
-                    _kl(q.log(), log_prior),
-                    (q * log_lik).sum(-1) + _kl(q.log(), log_prior),
+                lambda log_lik, log_prior, log_q: (
+                    _elbo_estimate(log_lik, log_prior, log_q)[0],
+                    (log_lik + log_prior - log_q).var(0) / len(log_q),
                 ),
-                "você somou a KL. A ELBO a subtrai: reconstrução − KL.",
+                "a estimativa está certa, mas o outro número é a variância dela. O erro-padrão está em nats, e não em nats².",
             ),
             Mistake(
-                lambda q, log_prior, log_lik: (
-                    (q * (log_lik + log_prior)).sum(-1),
-                    _kl(q.log(), log_prior),
-                    (q * (log_lik + log_prior)).sum(-1) - _kl(q.log(), log_prior),
+                lambda log_lik, log_prior, log_q: (
+                    _elbo_estimate(log_lik, log_prior, log_q)[0],
+                    (log_lik + log_prior - log_q).std(0) / len(log_q),
                 ),
-                "a prior entrou duas vezes: na reconstrução e na KL. A reconstrução é só E_q[log p(x|z)].",
+                "a estimativa está certa, mas o erro de uma média não cai tão depressa: o que se divide por L é a variância.",
             ),
             Mistake(
-                lambda q, log_prior, log_lik: (
-                    (q * log_lik).sum(-1),
-                    -(q * log_prior).sum(-1),
-                    (q * (log_lik + log_prior)).sum(-1),
-                ),
-                "faltou log q na KL. Sem a entropia de q, a melhor q seria um código só.",
+                lambda log_lik, log_prior, log_q: _mean_and_error(log_lik + log_prior + log_q),
+                "o sinal de log q está trocado: w = p(x, z)/q(z).",
             ),
-            *reduced(_elbo_terms, "as várias q"),
             Mistake(
-                lambda q, log_prior, log_lik: tuple(part / q.shape[-1] for part in _elbo_terms(q, log_prior, log_lik)),
-                "você tirou a média sobre os códigos depois de pesá-los por q. A esperança é a soma ponderada: os pesos já "
-                "somam 1.",
+                lambda log_lik, log_prior, log_q: _mean_and_error(log_lik - log_prior + log_q),
+                "o sinal da KL está trocado: a ELBO a subtrai, e a KL é E_q[log q − log p].",
             ),
+            Mistake(
+                lambda log_lik, log_prior, log_q: _mean_and_error(log_lik + log_prior),
+                "faltou log q. Sem ele, a melhor q seria um código só.",
+            ),
+            Mistake(
+                lambda log_lik, log_prior, log_q: _mean_and_error(log_lik - log_q),
+                "faltou a prior: a conjunta é log p(x|z) + log p(z).",
+            ),
+            Mistake(
+                lambda log_lik, log_prior, log_q: _mean_and_error(log_lik),
+                "isso é só a reconstrução. Falta o que a KL cobra.",
+            ),
+            Mistake(
+                lambda log_lik, log_prior, log_q: _mean_and_error(log_q.exp() * (log_lik + log_prior - log_q)),
+                "você pesou cada sorteio por q(z). Os sorteios já vêm de q: os mais prováveis aparecem mais vezes, e basta a "
+                "média simples.",
+            ),
+            *reduced(_elbo_estimate, "as imagens"),
         ),
-        measure=on_cases((_Q, _LOG_PRIOR, _LOG_LIK), (_Q[:1], _LOG_PRIOR.flip(0), _LOG_LIK)),
-        insight="Nenhum dos três precisou de p(x).",
+        measure=on_cases(_DRAWS, tuple(part[:2] for part in _DRAWS)),
+        insight="Só a conjunta e q, nos pontos sorteados: p(x) não foi preciso.",
     ),
     Exercise(
         id="01.3",
-        solution=_kl_to_posterior,
+        solution=_smallest_gap,
         mistakes=(
             Mistake(
-                lambda q, log_joint: _kl(_normalized(log_joint).expand_as(q), q.log()),
-                "os argumentos estão trocados: você calculou KL(p(z|x)‖q). A lacuna da ELBO é KL(q‖p(z|x)), com a média "
-                "sob q.",
+                lambda log_joint, allowed: torch.zeros(len(allowed), dtype=log_joint.dtype),
+                "seria zero se a posterior, cortada, ainda fosse uma distribuição. q tem de somar 1 sobre os códigos que pode "
+                "usar.",
             ),
             Mistake(
-                lambda q, log_joint: _kl(q.log(), log_joint),
-                "faltou normalizar a conjunta: o seu número é −ELBO. A posterior é p(x, z)/p(x); subtraia log p(x).",
+                _gap_of_uniform,
+                "essa é a lacuna da q uniforme. Entre os códigos que pode usar, q ganha imitando a posterior.",
             ),
             Mistake(
-                lambda q, log_joint: -_kl(q.log(), _normalized(log_joint)),
-                "o sinal está trocado. A KL nunca é negativa, e a sua é.",
+                lambda log_joint, allowed: log_joint.logsumexp(0) - _masked(log_joint, allowed).max(-1).values,
+                "essa é a lacuna da q que fica num código só, o mais provável. Com mais de um permitido, espalhar-se rende mais.",
             ),
             Mistake(
-                lambda q, log_joint: -(q * _normalized(log_joint)).sum(-1),
-                "isso é a entropia cruzada, −E_q[log p(z|x)]. Falta subtrair a entropia de q.",
+                lambda log_joint, allowed: -_masked(log_joint, allowed).logsumexp(-1),
+                "faltou log p(x): o seu número é o negativo da melhor ELBO, e a lacuna é o que falta dela até log p(x).",
             ),
             Mistake(
-                lambda q, log_joint: _kl(q.log(), log_joint.exp().log_softmax(-1)),
-                "você aplicou a softmax às probabilidades. Ela se aplica aos logaritmos: log_joint.softmax(-1) já é a "
-                "posterior.",
+                lambda log_joint, allowed: _masked(log_joint, allowed).logsumexp(-1),
+                "essa é a melhor ELBO. Pede-se o que falta dela até log p(x).",
             ),
             Mistake(
-                lambda q, log_joint: (q.log() - _normalized(log_joint)).mean(-1),
-                "cada código deve pesar q(z), e os seus pesam todos igual. KL = Σ q (log q − log p).",
+                lambda log_joint, allowed: -_smallest_gap(log_joint, allowed),
+                "o sinal está trocado: uma KL nunca é negativa.",
             ),
-            *reduced(_kl_to_posterior, "as várias q"),
+            Mistake(
+                lambda log_joint, allowed: 1 - (-_smallest_gap(log_joint, allowed)).exp(),
+                "essa é a massa da posterior que q não pode alcançar, uma probabilidade. A lacuna é uma KL, em nats.",
+            ),
+            Mistake(
+                lambda log_joint, allowed: (-_smallest_gap(log_joint, allowed)).exp(),
+                "essa é a massa da posterior que q alcança. Falta passar dela à KL, em nats.",
+            ),
+            *reduced(_smallest_gap, "os conjuntos"),
         ),
-        measure=on_cases((_Q, _LOG_PRIOR + _LOG_LIK), (_Q[1:], _LOG_PRIOR - 2.0)),
-        insight="É exatamente o que falta à ELBO para chegar a log p(x).",
+        measure=on_cases((_LOG_JOINT, _ALLOWED), (_LOG_JOINT - 800, _ALLOWED[:2])),
+        insight="A lacuna é −log da massa da posterior que q alcança: metade custa log 2.",
     ),
     Exercise(
         id="01.4",
-        solution=_posterior,
+        solution="c",
+        measure=letters("abcde"),
         mistakes=(
             Mistake(
-                _with_s_for_its_square,
-                "você usou s onde vai s². A variância do ruído é s².",
+                "a",
+                "compare o log p(x) do seu modelo com o da ELBO. Se saíram iguais, o seu objetivo ainda sorteia: decodifique a "
+                "média.",
             ),
             Mistake(
-                _without_prior,
-                "faltou a precisão da prior, I. Sem ela, o resultado é o de mínimos quadrados, que ignora p(z).",
+                "b",
+                "metade disso acontece: a taxa cai mesmo. Mas olhe a primeira coluna, a reconstrução no ponto.",
             ),
             Mistake(
-                lambda x, W, b, s: _posterior(x, W, torch.zeros_like(b), s),
-                "faltou subtrair b de x: o modelo explica x − b, e não x.",
+                "d",
+                "quem pede σ pequeno é o sorteio, porque ruído estraga a reconstrução. Sem ele, que valor de σ a KL prefere?",
             ),
             Mistake(
-                lambda x, W, b, s: (_posterior(x, W, b, s)[0], torch.linalg.inv(_posterior(x, W, b, s)[1])),
-                "a média está certa, mas V é a precisão: falta inverter a matriz.",
-            ),
-            Mistake(
-                lambda x, W, b, s: (_posterior(x, W, b, s)[0] * s**2, _posterior(x, W, b, s)[1]),
-                "faltou dividir a média por s²: m = V Wᵀ (x − b) / s².",
-            ),
-            Mistake(
-                lambda x, W, b, s: (_posterior(x, W, b, s)[0], _posterior(x, W, b, s)[1].diagonal()),
-                "você devolveu só a diagonal de V. A posterior exata tem correlações entre os latentes.",
-            ),
-            Mistake(
-                lambda x, W, b, s: (_posterior(x, W, b, s)[0], _posterior(x, W, b, s)[1].diagonal().diag()),
-                "você apagou as correlações de V. A posterior exata as tem; só a q fatorada é que não.",
+                "e",
+                "a taxa dispara quando ninguém cobra por ela. Aqui a KL está na perda: confira o sinal dela no seu objetivo.",
             ),
         ),
-        measure=on_cases((_X, _W, _B, 0.6), (_X.flip(0), 2 * _W, _B, 1.5)),
-        insight="As duas formas da posterior são a mesma (identidade de Woodbury), e esta inverte a matriz menor.",
+        insight="Sem sorteio, as médias encolhem quase sem pagar taxa, e o decodificador lê diferenças minúsculas. Volte o ruído "
+        "que q promete, e já não se lê nada.",
     ),
     Exercise(
         id="01.5",
-        solution=_iwae,
+        solution=_bound_curve,
         mistakes=(
             Mistake(
-                lambda log_w: log_w.mean(0),
-                "essa é a média dos logaritmos: a ELBO, estimada com k sorteios. L_k é o logaritmo da média.",
+                lambda log_w: log_w.cumsum(0) / _counts(log_w),
+                "essa é a média dos logaritmos: a ELBO, estimada com j sorteios. L_j é o logaritmo da média.",
             ),
             Mistake(
-                lambda log_w: log_w.logsumexp(0),
-                "faltou dividir por k: subtraia log k. Do seu jeito, o número cresce sem limite com k.",
+                lambda log_w: log_w.logcumsumexp(0),
+                "faltou dividir pelo número de sorteios. Do seu jeito, o número cresce sem limite.",
             ),
             Mistake(
-                lambda log_w: ((-log_w).softmax(0) * log_w).sum(0),
-                "você aplicou a softmax às perdas, −log w: o maior peso ficou com a pior amostra. E L_k não é uma média "
+                lambda log_w: log_w.logcumsumexp(0) - math.log(len(log_w)),
+                "você dividiu todas as linhas pelo mesmo k. A linha j usa só os primeiros sorteios: quantos são?",
+            ),
+            Mistake(
+                lambda log_w: log_w.logcumsumexp(0) - math.log(log_w.shape[1]),
+                "você dividiu pelo número de exemplos, B. A média é sobre os sorteios.",
+            ),
+            Mistake(
+                lambda log_w: log_w.logcumsumexp(0) / _counts(log_w),
+                "a divisão está fora do logaritmo. Dividir a soma por j é subtrair log j do logaritmo dela.",
+            ),
+            Mistake(
+                lambda log_w: log_w.logcumsumexp(0) / len(log_w),
+                "você dividiu por k fora do logaritmo. Dividir a soma dentro dele é subtrair um logaritmo.",
+            ),
+            Mistake(
+                lambda log_w: log_w.logcumsumexp(0) - _counts(log_w),
+                "dividir a soma por j é subtrair log j, e não j.",
+            ),
+            Mistake(
+                lambda log_w: log_w.logcumsumexp(0) - (_counts(log_w) - 1).clamp(min=1).log(),
+                "a contagem está atrasada em um: a linha de índice 0 já usa um sorteio.",
+            ),
+            Mistake(
+                lambda log_w: _each_prefix(log_w, lambda part: ((-part).softmax(0) * part).sum(0)),
+                "você aplicou a softmax às perdas, −log w: o maior peso ficou com a pior amostra. E L_j não é uma média "
                 "ponderada: é o logaritmo da média de w.",
             ),
             Mistake(
-                lambda log_w: (log_w.softmax(0) * log_w).sum(0),
-                "Σ w̃ log w dá o gradiente certo, mas não é o valor do limite: pode passar de log p(x). L_k é "
-                "log (1/k) Σ w.",
+                lambda log_w: _each_prefix(log_w, lambda part: (part.softmax(0) * part).sum(0)),
+                "Σ w̃ log w não é o valor do limite: pode passar de log p(x). O gradiente dele só é o de L_j se os pesos w̃ "
+                "forem constantes, com .detach(); aqui se pede o valor, o logaritmo da média de w.",
             ),
             Mistake(
-                lambda log_w: log_w.exp().mean(0).log(),
-                "a fórmula está certa, mas com log w = −900 a exponencial vira zero, e o seu resultado, −∞. Use logsumexp.",
+                lambda log_w: _each_prefix(log_w, lambda part: part.exp().mean(0).log()),
+                "a fórmula está certa, mas com log w = −900 a exponencial vira zero, e o seu resultado, −∞. Fique em logaritmos.",
             ),
             Mistake(
-                lambda log_w: (log_w - log_w.max()).exp().mean(0).log() + log_w.max(),
+                lambda log_w: _each_prefix(log_w - log_w.max(), lambda part: part.exp().mean(0).log()) + log_w.max(),
                 "você tirou o maior log w do lote inteiro, e o exemplo que está longe dele virou −∞. Cada exemplo tem o seu "
-                "maior: use logsumexp(0).",
+                "maior.",
             ),
             Mistake(
-                lambda log_w: log_w.max(0).values,
-                "você ficou só com a melhor amostra. O limite é o logaritmo da média das k.",
+                lambda log_w: log_w.cummax(0).values,
+                "você ficou só com a melhor amostra até ali. O limite é o logaritmo da média.",
             ),
             Mistake(
-                lambda log_w: log_w.logsumexp(1) - math.log(log_w.shape[1]),
-                "você somou sobre os exemplos. Os sorteios estão na primeira dimensão.",
+                lambda log_w: (log_w.logsumexp(0) - math.log(len(log_w))).expand_as(log_w),
+                "você usou todos os sorteios em todas as linhas. A linha j usa só os primeiros.",
             ),
-            *reduced(_iwae),
         ),
         measure=on_cases((_LOG_W,), (_TINY_W[:2],), (_W_FAR_APART,)),
-        insight="Com k = 1 é a ELBO; com k grande, quase log p(x).",
+        insight="A primeira linha é a ELBO de um sorteio; a última, a estimativa de L_k.",
     ),
     Exercise(
         id="01.6",
         solution="acdf",
         measure=letters("abcdef"),
-        mistakes=(
-            Mistake(
-                "ad",
-                "esses dois são, mas não só eles. O que fica abaixo de um limite inferior também é um: compare cada uma das outras com a ELBO.",
-            ),
-            Mistake(
-                "acd",
-                "esses três são, mas não só eles. Um limite pode ser péssimo e não deixar de ser limite: compare cada uma das outras com a ELBO.",
-            ),
-            Mistake(
-                "adf",
-                "esses três são, mas não só eles. O que muda na ELBO quando se cobra mais pela KL, e o que muda quando se cobra menos?",
-            ),
-            Mistake("abcdf", "uma delas não é. Calcule a (b) com q igual à posterior, quando a ELBO vale log p(x)."),
-            Mistake(
-                "abcd",
-                "a (b) não é: calcule-a com q igual à posterior. E, das que ficaram de fora, há uma péssima que é.",
-            ),
-            Mistake(
-                "abd",
-                "a (b) não é: calcule-a com q igual à posterior. E, das que ficaram de fora, há as que ficam abaixo da ELBO.",
-            ),
-            Mistake(
-                "acdef",
-                "uma delas não é. Veja a figura das três contas: qual passa de log p(x) quando q não é a posterior?",
-            ),
-            Mistake(
-                "acde", "a (e) não é: veja a figura das três contas. E, das que ficaram de fora, há uma péssima que é."
-            ),
-            Mistake(
-                "ade",
-                "a (e) não é: veja a figura das três contas. E, das que ficaram de fora, há as que ficam abaixo da ELBO.",
-            ),
-            Mistake(
-                "abcdef",
-                "nem todas: procure as que passam de log p(x) em alguma q. Experimente a posterior em (b) e a figura das "
-                "três contas em (e).",
-            ),
-        ),
+        mistakes=_WRONG_SETS,
         insight="Tudo o que fica abaixo de um limite inferior também é um; o que falta saber é quão frouxo.",
-        hint="Compare cada uma com a ELBO: o que fica abaixo dela é limite; o que fica acima pode passar de log p(x).",
     ),
     Exercise(
         id="01.7",
-        solution=_split_gap,
+        solution=_cost_of_a_shift,
         mistakes=(
             Mistake(
-                lambda log_evidence, best, encoder: _split_gap(log_evidence, best, encoder)[::-1],
-                "estão na ordem trocada. A de aproximação é a que sobra mesmo com a melhor q da família.",
+                lambda delta, W, s: 2 * _cost_of_a_shift(delta, W, s),
+                "sobra um fator 2: o que há no expoente da normal é a metade do quadrado.",
             ),
             Mistake(
-                lambda log_evidence, best, encoder: tuple(-gap for gap in _split_gap(log_evidence, best, encoder)),
-                "os sinais estão trocados: uma lacuna é o maior menos o menor, e não é negativa.",
+                lambda delta, W, s: _half_square(delta, _precision(W, s).inverse()),
+                "você pôs a covariância da posterior no lugar da inversa dela. Errar numa direção em que a posterior é estreita "
+                "custa mais, e não menos.",
             ),
             Mistake(
-                lambda log_evidence, best, encoder: ((log_evidence - best).mean(), (log_evidence - encoder).mean()),
-                "a segunda é a lacuna inteira, que contém a de aproximação. A de amortização vai da melhor q à do "
-                "codificador.",
+                lambda delta, W, s: _half_square(delta, W.T @ W / s**2),
+                "faltou o que a prior cobra. Afastar a média custa também na KL até N(0, I), e não só na reconstrução.",
             ),
             Mistake(
-                lambda log_evidence, best, encoder: ((log_evidence - encoder).mean(), (best - encoder).mean()),
-                "a primeira é a lacuna inteira. A de aproximação vai de log p(x) à melhor q da família.",
+                lambda delta, W, s: 0.5 * delta.square().sum(-1),
+                "isso é só o que a prior cobra. A reconstrução também piora quando z sai do lugar.",
             ),
             Mistake(
-                lambda log_evidence, best, encoder: (log_evidence - best, best - encoder),
-                "falta a média sobre os exemplos: um número para cada lacuna.",
+                lambda delta, W, s: _half_square(delta, _precision(W, math.sqrt(s))),
+                "você usou s onde vai s². A variância do ruído é s².",
             ),
             Mistake(
-                lambda log_evidence, best, encoder: tuple(
-                    len(best) * gap for gap in _split_gap(log_evidence, best, encoder)
-                ),
-                "você somou sobre os exemplos. Compara-se a média, em nats por exemplo.",
+                lambda delta, W, s: _half_square(delta, _precision(W, s).diagonal().diag()),
+                "você ignorou a correlação entre os latentes na posterior: q é fatorada, mas a posterior não.",
             ),
             Mistake(
-                lambda log_evidence, best, encoder: ((log_evidence - best).abs().mean(), (best - encoder).abs().mean()),
-                "você tirou o módulo de cada diferença. Com estimativas ruidosas algumas saem negativas, e o módulo infla a "
-                "média: some-as com o sinal que têm.",
+                lambda delta, W, s: -_cost_of_a_shift(delta, W, s),
+                "o sinal está trocado: é um custo, o que se perde da ELBO.",
             ),
-            Mistake(
-                lambda log_evidence, best, encoder: tuple(gap.abs() for gap in _split_gap(log_evidence, best, encoder)),
-                "o módulo da média esconde uma estimativa que saiu negativa, e é isso que se quer ver: devolva a média como é.",
-            ),
-            Mistake(
-                lambda log_evidence, best, encoder: (
-                    (log_evidence - best).clamp(min=0).mean(),
-                    (best - encoder).clamp(min=0).mean(),
-                ),
-                "você trocou por zero as diferenças negativas. Com estimativas ruidosas elas aparecem, e sem elas a média sobe.",
-            ),
-            Mistake(
-                lambda log_evidence, best, encoder: ((log_evidence - best).median(), (best - encoder).median()),
-                "essa é a mediana. Pede-se a média sobre os exemplos.",
-            ),
+            *reduced(_cost_of_a_shift),
         ),
-        measure=on_cases(_GAPS, _NOISY_GAPS),
-        insight="Somadas, dão a média de KL(q(z|x)‖p(z|x)).",
+        measure=on_cases((_DELTA, _W, 0.6), (_DELTA[:1], 2 * _W.flip(0), 1.5)),
+        insight="O erro se mede em desvios padrão da posterior: quanto mais precisa ela é, mais caro fica errar o lugar.",
     ),
 )

@@ -1,5 +1,7 @@
 """Exercícios da lição 02: gradientes de esperanças, e os erros que os enviesam ou os cegam."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -11,7 +13,6 @@ _LOG_VAR = torch.tensor([0.6, -0.8], dtype=torch.float64)
 _NOISE = torch.tensor([[0.3, -1.2], [1.7, 0.4], [-0.6, 0.9], [0.1, -2.0], [-1.4, 0.5]], dtype=torch.float64)
 _QUANTILES = torch.special.ndtri((torch.arange(2000, dtype=torch.float64) + 0.5) / 2000)
 _EPSILON = _QUANTILES / _QUANTILES.square().mean().sqrt()  # média 0 e variância 1 exatas: os escores têm média zero
-_F_VALUES = torch.tensor([[1.0, 4.0, -2.0], [3.0, 0.5, 5.0], [8.0, 2.0, 1.0], [2.0, -1.0, 0.0]], dtype=torch.float64)
 _EXACT = (torch.tensor([-3.0, -6.0], dtype=torch.float64), _LOG_VAR.exp())  # ∇E[f] em mean e em log_var
 _UNIFORM = torch.tensor([0.02, 0.2, 0.45, 0.5, 0.6, 0.97], dtype=torch.float64)
 
@@ -80,13 +81,23 @@ def _optimal_baseline(values: Tensor, score: Tensor) -> Tensor:
     return (values * score.square()).mean() / score.square().mean()
 
 
-def _leave_one_out(values: Tensor) -> Tensor:
-    return (values.sum(0) - values) / (len(values) - 1)
+def _shrinkage(L: int) -> float:
+    return (L - 1) / L
 
 
-def _laplace(loc: Tensor, log_scale: Tensor, u: Tensor) -> Tensor:
-    centered = u - 0.5
-    return loc - log_scale.exp() * centered.sign() * torch.log1p(-2 * centered.abs())
+def _expected_reward(mu: Tensor) -> Tensor:
+    """E[f(z)] da recompensa do exercício, com z ~ N(mu, 1): 1 entre −1 e 1, 4 entre 2 e 2,5, zero fora."""
+    inside = [torch.special.ndtr(high - mu) - torch.special.ndtr(low - mu) for low, high in ((-1.0, 1.0), (2.0, 2.5))]
+    return inside[0] + 4 * inside[1]
+
+
+def _best_mean() -> float:
+    grid = torch.linspace(-5, 5, 100_001, dtype=torch.float64)
+    return grid[_expected_reward(grid).argmax()].item()
+
+
+def _kumaraswamy(a: Tensor, b: Tensor, u: Tensor) -> Tensor:
+    return (1 - (1 - u) ** (1 / b)) ** (1 / a)
 
 
 def _baseline_cases() -> tuple[tuple[Tensor, Tensor], ...]:
@@ -122,7 +133,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda f, q, z: f(z).mean(),
-                "isso deriva f através de z: é o gradiente pelo caminho, da seção 3. Aqui f só é avaliada, e quem se deriva é "
+                "isso deriva f através de z: é a reparametrização, da seção 3. Aqui f só é avaliada, e quem se deriva é "
                 "log q(z).",
             ),
             Mistake(
@@ -175,6 +186,23 @@ EXERCISES = (
                 "a derivada de f deve ser calculada em z = μ + σ ε, e não em ε.",
             ),
             Mistake(
+                _with_slope(lambda df, s, m, e: (df(m + s * e), df(m + s * e) * 0.5 * s**2 * e)),
+                "o sorteio está certo, mas no segundo gradiente entrou a variância: σ = exp(½ log σ²), e a derivada de σ em "
+                "log σ² é metade do próprio σ.",
+            ),
+            Mistake(
+                _with_slope(lambda df, s, m, e: (df(m + s**2 * e), df(m + s**2 * e) * s**2 * e)),
+                "você tratou exp(log σ²) como o desvio padrão. Ele é a variância: σ = exp(½ log σ²), no sorteio e na derivada.",
+            ),
+            Mistake(
+                _with_slope(lambda df, s, m, e: (df(m + s**2 * e), df(m + s**2 * e) * 0.5 * s**2 * e)),
+                "você usou a variância no lugar do desvio padrão, no sorteio e na derivada. σ = exp(½ log σ²).",
+            ),
+            Mistake(
+                lambda df, mean, log_var, noise: _pathwise(df, mean, log_var, noise)[::-1],
+                "os dois gradientes estão trocados: primeiro o de mean, depois o de log_var.",
+            ),
+            Mistake(
                 lambda df, mean, log_var, noise: tuple(len(noise) * g for g in _pathwise(df, mean, log_var, noise)),
                 "você somou sobre as L amostras. A estimativa da esperança é a média, .mean(0).",
             ),
@@ -195,6 +223,22 @@ EXERCISES = (
                 "você comparou desvios padrão. A pergunta é sobre variâncias, e a da média cai com 1/L, não com 1/L².",
             ),
             Mistake(
+                11.1,
+                "essa é a razão entre os desvios padrão. A pergunta é sobre variâncias, e é a variância que cai com 1/L.",
+            ),
+            Mistake(
+                11.12,
+                "essa é a razão entre os desvios padrão, arredondada. Quem cai com 1/L é a variância, não o desvio.",
+            ),
+            Mistake(
+                math.sqrt(495 / 4),
+                "você tirou a raiz: essa é a razão entre os desvios padrão. A variância, ela mesma, cai com 1/L.",
+            ),
+            Mistake(
+                11,
+                "você comparou desvios padrão e arredondou para baixo. A pergunta é sobre variâncias, que caem com 1/L.",
+            ),
+            Mistake(
                 15_315, "você elevou a razão ao quadrado. A variância da média de L amostras é a de uma dividida por L."
             ),
             Mistake(22, "essa é a razão para σ. A pergunta é sobre o gradiente em μ."),
@@ -210,7 +254,7 @@ EXERCISES = (
         ),
         tolerance=1e-6,
         insight="Uma amostra reparametrizada vale 124 do REINFORCE, e ele paga todas.",
-        hint="A variância da média de L amostras é a de uma dividida por L; as duas de uma amostra estão na tabela acima.",
+        hint="A variância da média de L amostras é a de uma dividida por L; as duas de uma amostra saem das fórmulas acima.",
     ),
     Exercise(
         id="02.4",
@@ -247,75 +291,98 @@ EXERCISES = (
     ),
     Exercise(
         id="02.5",
-        solution=_leave_one_out,
+        solution=_shrinkage,
         mistakes=(
             Mistake(
-                lambda values: values.mean(0).expand_as(values),
-                "cada amostra entrou na própria linha de base. Aí b depende de z, e o gradiente encolhe por (L − 1)/L. Deixe-a de "
-                "fora: some tudo, tire a própria e divida por L − 1.",
+                lambda L: 1.0,
+                "seria 1 se a linha de base não visse a amostra. A média de todas contém f(z_l), dividida por L.",
             ),
             Mistake(
-                lambda values: (values.sum(0) - values) / len(values),
-                "as outras são L − 1, e você dividiu por L.",
+                lambda L: 1 / L,
+                "isso é a parte que se perde: o peso de f(z_l) na média de todas. Quanto sobra?",
             ),
             Mistake(
-                lambda values: values.sum(0) - values,
-                "isso é a soma das outras. Falta dividir por L − 1.",
+                lambda L: L / (L - 1),
+                "isso é o fator que corrige. A pergunta é por quanto o gradiente sai multiplicado antes da correção.",
             ),
             Mistake(
-                lambda values: (values.sum(-1, keepdim=True) - values) / (values.shape[-1] - 1),
-                "você misturou exemplos: a soma é sobre as amostras, dimensão 0, e não sobre os exemplos do lote.",
+                lambda L: (L - 2) / (L - 1),
+                "quase: na média de todas há L valores, e não L − 1. Que peso tem ali f(z_l)?",
             ),
             Mistake(
-                lambda values: values - _leave_one_out(values),
-                "isso já é f − b. O exercício pede só b.",
+                lambda L: 1 + 1 / L,
+                "confira o sinal: a amostra é descontada de si mesma.",
             ),
             Mistake(
-                lambda values: ((values.sum(0) - values) / (len(values) - 1)).mean(0),
-                "cada amostra tem a sua linha de base: devolva [L, B], sem tirar a média.",
+                lambda L: ((L - 1) / L) ** 2,
+                "f é multiplicada pelo escore uma vez só, e o fator entra uma vez só.",
             ),
         ),
-        measure=on_cases((_F_VALUES,), (_F_VALUES[:2],)),
-        insight="b de cada amostra não depende dela, e por isso não enviesa.",
+        measure=on_cases((2,), (3,), (5,), (16,)),
+        tolerance=1e-6,
+        insight="O viés some quando L cresce, e um fator o corrige. O erro é não saber dele.",
+        hint="Separe f(z_l) das outras: f(z_l) menos a média de todas é um múltiplo de f(z_l) menos a média das outras.",
     ),
     Exercise(
         id="02.6",
-        solution=_laplace,
+        solution=round(_best_mean(), 2),
         mistakes=(
             Mistake(
-                lambda loc, log_scale, u: loc + log_scale.exp() * torch.special.ndtri(u),
-                "essa é a inversa da acumulada normal: z sai normal. Inverta a acumulada da Laplace.",
+                0.0,
+                "μ não saiu do lugar: o gradiente foi zero. Se ele passou por dentro da recompensa, lembre-se de que a derivada "
+                "de um degrau é zero.",
             ),
             Mistake(
-                lambda loc, log_scale, u: loc - log_scale.exp() * torch.log1p(-u),
-                "isso sorteia de uma exponencial, só para a direita de loc. A Laplace é simétrica: trate u < ½ e u > ½.",
+                2.25,
+                "esse é o z de maior recompensa. Quem se move é μ, e os sorteios caem à volta dele: a largura σ = 1 conta.",
+            ),
+        ),
+        tolerance=0.12,
+        insight="A recompensa é plana por pedaços, e mesmo assim há para onde subir: E[f] é suave.",
+        hint="Suba: μ + taxa · gradiente. Parou de mudar? Use mais sorteios por passo, uma taxa menor ou mais passos.",
+    ),
+    Exercise(
+        id="02.7",
+        solution=_kumaraswamy,
+        mistakes=(
+            Mistake(
+                lambda a, b, u: (1 - u ** (1 / b)) ** (1 / a),
+                "a distribuição sai certa, porque 1 − u também é uniforme, mas não é a inversa: u maior tem de dar z maior. "
+                "Resolva u = F(z) passo a passo.",
             ),
             Mistake(
-                lambda loc, log_scale, u: loc - log_scale.exp() * torch.log1p(-2 * (u - 0.5).abs()),
-                "faltou o sinal: todos os seus z ficam à direita de loc. Multiplique por sinal(u − ½).",
+                lambda a, b, u: 1 - (1 - u**a) ** b,
+                "isso é F(u), a acumulada. Para sortear, resolva u = F(z) em z.",
             ),
             Mistake(
-                lambda loc, log_scale, u: 2 * loc - _laplace(loc, log_scale, u),
-                "o sinal está invertido: u > ½ deve dar z > loc, pois u é a probabilidade acumulada até z. A distribuição sai certa, "
-                "mas não é a inversa que se pediu.",
+                lambda a, b, u: (1 - (1 - u) ** (1 / a)) ** (1 / b),
+                "a e b estão trocados: b é o expoente de fora em F, e é o primeiro a se desfazer.",
             ),
             Mistake(
-                lambda loc, log_scale, u: loc - log_scale * (u - 0.5).sign() * torch.log1p(-2 * (u - 0.5).abs()),
-                "você usou log b como se fosse b. Antes, b = exp(log_scale).",
+                lambda a, b, u: (1 - (1 - u) ** b) ** a,
+                "faltou inverter os expoentes: quem desfaz uma potência b é a potência 1/b.",
             ),
             Mistake(
-                lambda loc, log_scale, u: loc - log_scale.exp() * (u - 0.5).sign() * torch.log1p(-(u - 0.5).abs()),
-                "faltou o 2: com u entre 0 e 1, |u − ½| só chega a ½, e os seus z ficam todos perto de loc. É log(1 − 2|u − ½|).",
+                lambda a, b, u: (1 - (1 - u) ** (1 / b)) ** a,
+                "um dos expoentes ficou sem inverter: z está elevado a a, e a última conta é a que o desfaz.",
             ),
             Mistake(
-                lambda loc, log_scale, u: _laplace(loc, 0.5 * log_scale, u),
-                "não há ½ aqui: log_scale é o logaritmo da própria escala b, e não o de uma variância.",
+                lambda a, b, u: (1 - u) ** (1 / b),
+                "você parou no meio: isso é 1 − z^a. Faltam duas contas.",
+            ),
+            Mistake(
+                lambda a, b, u: 1 - (1 - u) ** (1 / b),
+                "você parou em z^a. Falta desfazer essa potência.",
+            ),
+            Mistake(
+                lambda a, b, u: a * b * u ** (a - 1) * (1 - u**a) ** (b - 1),
+                "isso é a densidade em u, a derivada da acumulada. Para sortear, inverta a acumulada.",
             ),
         ),
         measure=on_cases(
-            (torch.tensor(0.7, dtype=torch.float64), torch.tensor(0.9, dtype=torch.float64), _UNIFORM),
-            (torch.tensor(-2.0, dtype=torch.float64), torch.tensor(-0.5, dtype=torch.float64), _UNIFORM),
+            (torch.tensor(2.0, dtype=torch.float64), torch.tensor(3.0, dtype=torch.float64), _UNIFORM),
+            (torch.tensor(0.7, dtype=torch.float64), torch.tensor(1.8, dtype=torch.float64), _UNIFORM),
         ),
-        insight="z = loc + b ε, com ε = −sinal(u − ½) log(1 − 2|u − ½|): outra família, o mesmo truque.",
+        insight="Toda distribuição contínua de uma dimensão cuja acumulada se inverte e se deriva é reparametrizável.",
     ),
 )

@@ -75,6 +75,10 @@ EXERCISES = (
                 "você usou exp(log σ²), que é a variância, no lugar do desvio padrão. σ = exp(½ · log σ²).",
             ),
             Mistake(
+                lambda mean, log_var: mean + torch.exp(2 * log_var) * torch.randn_like(mean),
+                "o expoente foi para o lado errado: exp(2 · log σ²) é σ⁴. Que potência de σ² é σ?",
+            ),
+            Mistake(
                 lambda mean, log_var: mean + log_var * torch.randn_like(mean),
                 "você multiplicou o ruído por log σ², que pode até ser negativo. Antes, passe-o a σ = exp(½ · log σ²).",
             ),
@@ -105,7 +109,12 @@ EXERCISES = (
             ),
             Mistake(
                 lambda mean, log_var: mean + torch.exp(0.5 * log_var) * torch.randn(mean.shape[-1]),
-                "você usou o mesmo ruído em todos os exemplos. ε tem a forma de mean: use torch.randn_like(mean).",
+                "você usou o mesmo ruído em todas as imagens. ε tem a forma de mean: use torch.randn_like(mean).",
+            ),
+            Mistake(
+                lambda mean, log_var: mean + torch.exp(0.5 * log_var) * torch.randn(()),
+                "você sorteou um número só, para todas as imagens e dimensões: o lote inteiro é empurrado na mesma direção. "
+                "ε tem a forma de mean.",
             ),
             Mistake(
                 lambda mean, log_var: (
@@ -157,11 +166,23 @@ EXERCISES = (
             *reduced(_kl),
             Mistake(
                 lambda mean, log_var: 0.5 * (log_var.exp() + mean.square() - 1 - log_var),
-                "falta somar sobre as dimensões latentes: a KL de um exemplo é um número só.",
+                "falta somar sobre as dimensões latentes: a KL de uma imagem é um número só.",
             ),
             Mistake(
                 lambda mean, log_var: 0.5 * (log_var.exp() + mean - 1 - log_var).sum(-1),
                 "falta elevar a média ao quadrado: deslocar q para a esquerda ou para a direita custa o mesmo.",
+            ),
+            Mistake(
+                lambda mean, log_var: 0.5 * (log_var.exp() + mean.square() - log_var).sum(-1),
+                "falta o −1 de cada dimensão: com q igual à prior, a KL tem de dar zero. Confira a metade dada no enunciado.",
+            ),
+            Mistake(
+                lambda mean, log_var: 0.5 * ((1 + mean.square()) / log_var.exp() - 1 + log_var).sum(-1),
+                "essa é a KL ao contrário, de p para q: a esperança é sobre q, de que z é sorteado.",
+            ),
+            Mistake(
+                lambda mean, log_var: 0.5 * (log_var.exp() + mean.square() - 1 + log_var).sum(-1),
+                "o sinal de log σ² está trocado: uma q muito estreita tem de custar caro, e a sua é um prêmio.",
             ),
         ),
         measure=on_cases((_MEAN, _LOG_VAR), (torch.zeros(2, 3), torch.zeros(2, 3))),
@@ -190,8 +211,20 @@ EXERCISES = (
                 "você contou só os pixels acesos. Falta (1 − x) · log(1 − p) para os apagados.",
             ),
             Mistake(
+                lambda x, logits: -F.binary_cross_entropy_with_logits(x, logits, reduction="none").sum(-1),
+                "os argumentos estão trocados: a função recebe primeiro os logits e depois o alvo, que são os pixels.",
+            ),
+            Mistake(
+                lambda x, logits: -F.binary_cross_entropy_with_logits(logits, x, reduction="none"),
+                "falta somar sobre os pixels: log p(x|z) é um número por imagem.",
+            ),
+            Mistake(
+                lambda x, logits: (x * logits - logits.exp()).sum(-1),
+                "log(1 + e^ℓ) não é e^ℓ: falta o 1, e o logaritmo, no segundo termo.",
+            ),
+            Mistake(
                 lambda x, logits: -F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(0),
-                "você somou sobre os exemplos. A soma é sobre os pixels, a última dimensão: .sum(-1).",
+                "você somou sobre as imagens. A soma é sobre os pixels, a última dimensão: .sum(-1).",
             ),
         ),
         measure=on_cases((_PIXELS, _LOGITS), (_PIXELS.T, 0.5 * _LOGITS.T), (_PIXELS[:, :2], _LOGITS[:, 2:])),
@@ -203,19 +236,19 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 lambda batches: torch.stack([batch.mean() for batch in batches]).mean(),
-                "você tirou a média das médias. O último lote é menor, e cada exemplo dele pesou mais que os outros.",
+                "você tirou a média das médias. O último lote é menor, e cada imagem dele pesou mais que as outras.",
             ),
             Mistake(
                 lambda batches: sum(batch.sum() for batch in batches) / len(batches),
-                "você dividiu pelo número de lotes. A figura que se compara é por exemplo: divida pelo número deles.",
+                "você dividiu pelo número de lotes. O número que se compara é por imagem: divida pelo número delas.",
             ),
             Mistake(
                 lambda batches: sum(batch.sum() for batch in batches),
-                "isso é a soma. Falta dividir pelo número total de exemplos.",
+                "isso é a soma. Falta dividir pelo número total de imagens.",
             ),
             Mistake(
                 lambda batches: sum(batch.sum() for batch in batches) / (len(batches) * len(batches[0])),
-                "você supôs que todo lote tem o tamanho do primeiro. Conte os exemplos de cada um.",
+                "você supôs que todo lote tem o tamanho do primeiro. Conte as imagens de cada um.",
             ),
         ),
         measure=on_cases(
@@ -223,7 +256,7 @@ EXERCISES = (
             _NEGATIVE_BATCHES,
             ([torch.tensor([2.0, 2.0, 5.0]), torch.tensor([4.0, 4.0]), torch.tensor([1.0, 8.0])],),
         ),
-        insight="Soma sobre os exemplos dividida pelo número de exemplos: não depende do tamanho dos lotes.",
+        insight="Soma sobre as imagens dividida pelo número de imagens: não depende do tamanho dos lotes.",
     ),
     Exercise(
         id="03.5",
@@ -255,6 +288,14 @@ EXERCISES = (
                 "passado o aquecimento, o seu peso continua subindo além de 1. Falta o min(1, ...).",
             ),
             Mistake(
+                lambda step, warmup_steps: (step + 1) / warmup_steps,
+                "são dois enganos: o peso está um passo adiantado, e, passado o aquecimento, sobe além de 1.",
+            ),
+            Mistake(
+                lambda step, warmup_steps: max(1.0, step / warmup_steps),
+                "max e min estão trocados: o peso deve parar em 1, e o seu começa em 1.",
+            ),
+            Mistake(
                 lambda step, warmup_steps: max(0.0, 1 - step / warmup_steps),
                 "está ao contrário: o peso deve começar perto de 0 e subir até 1.",
             ),
@@ -279,5 +320,42 @@ EXERCISES = (
         ),
         measure=on_cases((0, 10), (1, 10), (5, 10), (10, 10), (25, 10), (3, 4), (60, 200), (1, 1)),
         insight="O peso sobe em linha reta e para em 1, onde a perda volta a ser −ELBO.",
+    ),
+    Exercise(
+        id="03.7",
+        solution=(64, 0),
+        mistakes=(
+            Mistake(
+                (1 / 64, 2),
+                "β foi para o lado errado: multiplique a perda inteira por uma constante até que a reconstrução volte a ser a "
+                "soma, e veja o que ficou na frente da KL. O treino deve ser com esse β.",
+            ),
+            Mistake(
+                (1 / 64, 0),
+                "as unidades ativas estão certas, e β foi para o lado errado: multiplique a perda inteira por uma constante "
+                "até que a reconstrução volte a ser a soma.",
+            ),
+            Mistake(
+                (64, 2),
+                "β está certo, e as unidades ativas não são as do treino com ele. O β entrou na TrainConfig, e foi o modelo "
+                "treinado que você mediu?",
+            ),
+            Mistake(
+                (1, 2),
+                "esse é o par da perda certa, em que tudo se soma. Aqui a reconstrução foi dividida pelo número de pixels.",
+            ),
+            Mistake(
+                (784, 0),
+                "esse é o número de pixels das imagens de 28×28; o exercício treina nas pequenas.",
+            ),
+            Mistake(
+                (0.5, 2),
+                "esse é o β do exercício 03.5. Aqui a reconstrução não perdeu um ½: foi dividida pelo número de pixels.",
+            ),
+            Mistake((0, 64), "o par está trocado: primeiro β, depois as unidades ativas."),
+        ),
+        tolerance=1e-3,
+        hint="Divida a conta em duas: primeiro o β, no papel; depois o treino com ele, e active_units(modelo, digits_val).",
+        insight="Com a KL tão cara nenhum latente se paga, e toda imagem gerada é a mesma: a média dos dígitos.",
     ),
 )

@@ -1,11 +1,12 @@
-"""Exercícios da lição 04: o objetivo do β-VAE, o preço de um nat, o colapso e a medida do desemaranhamento."""
+"""Exercícios da lição 04: o objetivo do β-VAE, o preço de um nat, o colapso e o que separa os fatores."""
 
 import math
 
 import torch
 from torch import Tensor
 
-from vae_lessons.exercises.checking import Exercise, Mistake, on_cases, reduced
+from vae_lessons.data.discs import IMAGE_SHAPE, factorial
+from vae_lessons.exercises.checking import Exercise, Mistake, Unusable, behaviour, on_cases, reduced
 
 _LOG_LIK = torch.tensor([-20.5, -31.0, -14.25, -48.0, 2.5], dtype=torch.float64)  # a de uma densidade pode ser positiva
 _KL = torch.tensor([5.5, 3.0, 7.75, 0.0, 6.0], dtype=torch.float64)
@@ -22,10 +23,15 @@ _TWO_POINTS = (
 _BITS = torch.tensor([[1, 0, 1, 0], [1, 1, 0, 0], [1, 0, 0, 0], [1, 0, 1, 0], [1, 0, 1, 0]], dtype=torch.float64)
 _OTHER_BITS = torch.tensor([[0, 1, 1], [1, 1, 0], [0, 1, 0]], dtype=torch.float64)
 
+_EIGENVALUES = torch.tensor([9.0, 4.0, 2.5, 1.0, 0.3], dtype=torch.float64)
+
+# Tantos latentes quantos fatores: quem troca as dimensões chega a um número, e se reconhece.
 _INFORMATION = torch.tensor([[1.5, 0.1, 0.9], [0.2, 0.6, 0.7], [0.3, 0.5, 0.0]], dtype=torch.float64)
 _ENTROPIES = torch.tensor([math.log(8), math.log(3), math.log(4)], dtype=torch.float64)
-_MORE_CODES = torch.tensor([[0.1, 0.4], [1.2, 0.0], [0.8, 0.2], [0.0, 0.3]], dtype=torch.float64)
-_TWO_ENTROPIES = torch.tensor([math.log(8), math.log(2)], dtype=torch.float64)
+_MORE_CODES = torch.tensor(
+    [[0.1, 0.4, 0.0, 0.2], [1.2, 0.0, 0.3, 0.1], [0.8, 0.2, 0.9, 0.0], [0.0, 0.3, 0.2, 0.6]], dtype=torch.float64
+)
+_MORE_ENTROPIES = torch.tensor([math.log(8), math.log(2), math.log(4), math.log(3)], dtype=torch.float64)
 
 
 _ABSOLUTE = (
@@ -52,13 +58,58 @@ def _mig(information: Tensor, entropies: Tensor) -> Tensor:
     return ((best - second) / entropies).mean()
 
 
-def _gap_between_factors(information: Tensor, entropies: Tensor) -> Tensor:
-    best, second = information.topk(2, dim=1).values.T
-    return ((best - second) / entropies[information.argmax(1)]).mean()
+def _rates(eigenvalues: Tensor, beta: float, noise_var: float) -> Tensor:
+    return 0.5 * (eigenvalues / (beta * noise_var)).log().clamp(min=0)
 
 
-def _capacity_loss(log_lik: Tensor, kl: Tensor, capacity: float, gamma: float) -> Tensor:
-    return gamma * (kl - capacity).abs() - log_lik
+def _gaps(information: Tensor, dim: int = 0) -> Tensor:
+    """O melhor menos o segundo, ao longo de `dim`."""
+    best, second = information.topk(2, dim=dim).values.unbind(dim)
+    return best - second
+
+
+def _survivor(x, y, radius) -> str:
+    """Que fator explica a primeira componente dos discos: "x", "y", "raio" ou "nenhum"; Unusable se não os há."""
+    names, values = (
+        ("x", "y", "raio"),
+        [torch.as_tensor(value, dtype=torch.float32).flatten() for value in (x, y, radius)],
+    )
+    few = [name for name, value in zip(names, values, strict=True) if len(value.unique()) < 3]
+    if few:
+        raise Unusable(f"cada fator deve ter ao menos três valores diferentes, e falta isso em: {', '.join(few)}.")
+    if math.prod(map(len, values)) > 2000:
+        raise Unusable("são mais de 2.000 discos: com uns poucos valores por fator já se vê o efeito.")
+    if values[2].min() <= 0:
+        raise Unusable("os raios devem ser positivos.")
+    reach = [value.abs().max() + values[2].max() + 0.5 for value in values[:2]]
+    if reach[0] > IMAGE_SHAPE[1] / 2 or reach[1] > IMAGE_SHAPE[0] / 2:
+        raise Unusable(
+            f"há discos cortados pela borda. A imagem tem {IMAGE_SHAPE[0]} linhas e {IMAGE_SHAPE[1]} colunas: o maior raio, "
+            "mais meio pixel de borda, mais o maior deslocamento, não pode passar da metade disso."
+        )
+    data = factorial(*values)
+    centered = data.x.double() / 255
+    centered = centered - centered.mean(0)
+    codes, sizes, _ = torch.linalg.svd(centered, full_matrices=False)
+    clear = sizes[0].square() > 1.2 * sizes[1].square()
+    for name, value in zip(names, data.factors.T, strict=True):
+        means = torch.stack([codes[value == level, 0].mean() for level in value.unique()])
+        if clear and means.var(correction=0) > 0.9 * codes[:, 0].var(correction=0):
+            return name
+    return "nenhum"
+
+
+def _made(answer) -> str:
+    made = answer()
+    if isinstance(made, dict):
+        made = [made.get(name) for name in ("x", "y", "radius")]
+    if (
+        not isinstance(made, tuple | list)
+        or len(made) != 3
+        or any(part is None or isinstance(part, str) for part in made)
+    ):
+        raise Unusable("esperava três listas de números, x, y e radius, nesta ordem.")
+    return _survivor(*made)
 
 
 EXERCISES = (
@@ -83,6 +134,29 @@ EXERCISES = (
                 lambda log_lik, kl, beta: kl - log_lik,
                 "falta o β: essa é a perda de um VAE comum, −ELBO.",
             ),
+            Mistake(
+                lambda log_lik, kl, beta: (beta - 1) * kl - log_lik,
+                "o peso da KL é β inteiro. β − 1 é o que se soma a quem já descontou a KL uma vez, a ELBO; aqui se parte de "
+                "log p(x|z), que não a descontou.",
+            ),
+            Mistake(
+                lambda log_lik, kl, beta: (beta - 1) * kl,
+                "isso é só o que separa a sua perda de −ELBO. Falta a própria −ELBO.",
+            ),
+            Mistake(
+                lambda log_lik, kl, beta: (kl - log_lik) / beta,
+                "você dividiu a ELBO toda por β. Isso muda a escala da perda, e não a troca entre os dois termos: o mínimo "
+                "é o de um VAE comum.",
+            ),
+            Mistake(
+                lambda log_lik, kl, beta: kl - log_lik / beta,
+                "a troca entre os termos está certa, mas a escala não: esta é a perda pedida dividida por β. Com Adam o "
+                "treino seria parecido; o número relatado, não.",
+            ),
+            Mistake(
+                lambda log_lik, kl, beta: kl / beta - log_lik,
+                "você dividiu a KL por β. β é preço: quanto maior, mais a KL custa.",
+            ),
             *reduced(_beta_loss),
             Mistake(lambda log_lik, kl, beta: beta * kl + log_lik.abs(), _ABSOLUTE),
             Mistake(
@@ -95,43 +169,64 @@ EXERCISES = (
     ),
     Exercise(
         id="04.2",
-        solution=lambda beta: beta >= 1,
+        solution=_rates,
         mistakes=(
             Mistake(
-                lambda beta: beta == 1,
-                "com β = 1 vale, mas não só. A KL nunca é negativa: o que acontece com a ELBO se dela se subtrai ainda "
-                "(β − 1) · KL, com β > 1?",
+                lambda eigenvalues, beta, noise_var: 0.5 * (eigenvalues / (beta * noise_var)).log(),
+                "a conta vale para os latentes vivos. Nos outros w = 0, o codificador não lê nada, e a KL não pode sair "
+                "negativa.",
             ),
             Mistake(
-                lambda beta: beta <= 1,
-                "é o contrário. Com β < 1 cobra-se menos KL do que a ELBO cobra, e o objetivo fica acima dela.",
+                lambda eigenvalues, beta, noise_var: 2 * _rates(eigenvalues, beta, noise_var),
+                "falta um ½: ele está na frente da KL entre normais, e nada o cancela.",
             ),
             Mistake(
-                lambda beta: beta > 1,
-                "quase: falta o próprio β = 1, em que o objetivo é a ELBO.",
+                lambda eigenvalues, beta, noise_var: 0.5 * (1 + eigenvalues / (beta * noise_var)).log(),
+                "essa é a informação que um canal passa quando o sinal tem variância λ. O decodificador ótimo usa w² = λ − βσ², "
+                "e não λ.",
             ),
             Mistake(
-                lambda beta: beta >= 0.95,
-                "a fronteira não é aproximada: há um β exato em que o objetivo é a ELBO, e logo abaixo dele já não é um limite.",
+                lambda eigenvalues, beta, noise_var: _rates(eigenvalues, beta, noise_var) / math.log(2),
+                "o resultado está em bits. Aqui tudo é em nats: logaritmo natural.",
             ),
             Mistake(
-                lambda beta: beta >= 0.995,
-                "quase: a fronteira é exata, e um β menor que ela, por pouco que seja, já não serve.",
+                lambda eigenvalues, beta, noise_var: _rates(eigenvalues, 1.0, noise_var),
+                "falta o β: essa é a taxa de um VAE comum.",
             ),
             Mistake(
-                lambda beta: True,
-                "nem todo β serve. Olhe de novo a figura: à esquerda de β = 1 a curva passa de log p(x).",
+                lambda eigenvalues, beta, noise_var: _rates(eigenvalues, beta, 1.0),
+                "falta o σ². É o produto βσ² que decide: dobrar o ruído do decodificador vale por dobrar o preço.",
             ),
             Mistake(
-                lambda beta: beta > 0,
-                "não basta β > 0. Olhe de novo a figura: à esquerda de β = 1 a curva passa de log p(x).",
+                lambda eigenvalues, beta, noise_var: _rates(eigenvalues, beta / noise_var, 1.0),
+                "você dividiu β por σ². Com mais ruído no decodificador, o latente vale menos: os dois se multiplicam.",
             ),
+            Mistake(
+                lambda eigenvalues, beta, noise_var: _rates(eigenvalues, beta, noise_var**0.5),
+                "entrou o desvio padrão, σ, no lugar da variância, σ².",
+            ),
+            Mistake(
+                lambda eigenvalues, beta, noise_var: _rates(eigenvalues, beta, noise_var**2),
+                "noise_var já é a variância, σ²: não a eleve ao quadrado.",
+            ),
+            Mistake(
+                lambda eigenvalues, beta, noise_var: (eigenvalues - beta * noise_var).clamp(min=0),
+                "isso é w², o quadrado do peso do decodificador. Com ele se acham μ e d, e com estes a KL.",
+            ),
+            Mistake(
+                lambda eigenvalues, beta, noise_var: (eigenvalues > beta * noise_var).to(eigenvalues),
+                "isso diz quem está vivo. Quer-se quantos nats cada um leva.",
+            ),
+            Mistake(
+                lambda eigenvalues, beta, noise_var: (
+                    _rates(eigenvalues, beta, noise_var) - 0.5 * (1 - beta * noise_var / eigenvalues).clamp(min=0)
+                ),
+                "você esqueceu o μ² da KL: a média de q(z|x) varia de uma imagem a outra, com variância v²λ.",
+            ),
+            *reduced(_rates, over="os latentes"),
         ),
-        measure=on_cases(
-            *((beta,) for beta in (0, 0.25, 0.9, 0.99, 1 - 1e-6, 1, 1.0, 1 + 1e-6, 1.01, 1.5, 2, 32.0, 1e4))
-        ),
-        tolerance=1e-9,
-        insight="L_β = ELBO − (β − 1) · KL, e com β ≥ 1 o que se subtrai não é negativo.",
+        measure=on_cases((_EIGENVALUES, 2.0, 1.0), (_EIGENVALUES, 1.5, 0.25), (_EIGENVALUES, 4.0, 5.0)),
+        insight="Entre os vivos, dobrar λ rende meio log 2 nat; e quem decide quem vive é só o produto βσ².",
     ),
     Exercise(
         id="04.3",
@@ -158,8 +253,43 @@ EXERCISES = (
             ),
             Mistake(
                 lambda ra, da, rb, db: db / rb,
-                "isso é a razão num ponto só. O preço é o da diferença entre os dois: quanto se perdeu por quanto se "
+                "isso é a razão num ponto só, o de b. O preço é o da diferença entre os dois: quanto se perdeu por quanto se "
                 "economizou.",
+            ),
+            Mistake(
+                lambda ra, da, rb, db: da / ra,
+                "isso é a razão num ponto só, o de a. O preço é o da diferença entre os dois: quanto se perdeu por quanto se "
+                "economizou.",
+            ),
+            Mistake(
+                lambda ra, da, rb, db: db / rb - da / ra,
+                "a diferença de duas razões não é a razão das duas diferenças. Subtraia antes de dividir.",
+            ),
+            Mistake(
+                lambda ra, da, rb, db: (db - da) / ra,
+                "você dividiu o que a distorção subiu pela taxa toda de a. Divida pelo que a taxa mudou entre os dois.",
+            ),
+            Mistake(
+                lambda ra, da, rb, db: (db - da) / rb,
+                "você dividiu o que a distorção subiu pela taxa toda de b. Divida pelo que a taxa mudou entre os dois.",
+            ),
+            Mistake(
+                lambda ra, da, rb, db: db / da,
+                "isso diz quantas vezes a distorção cresceu, por quociente, e a taxa nem entrou. O preço é em nats por nat: a "
+                "diferença de um lado, a diferença do outro.",
+            ),
+            Mistake(
+                lambda ra, da, rb, db: (db / da) / (ra / rb),
+                "você comparou os modelos por quocientes. O preço é em nats por nat: a diferença de um lado, a diferença do "
+                "outro.",
+            ),
+            Mistake(
+                lambda ra, da, rb, db: (da + db) / (ra + rb),
+                "você somou onde devia subtrair: o preço compara os dois modelos.",
+            ),
+            Mistake(
+                lambda ra, da, rb, db: (db + rb - da - ra) / (ra - rb),
+                "no numerador está o que a ELBO caiu, D + R. É só a distorção que se paga com a taxa.",
             ),
             Mistake(
                 lambda ra, da, rb, db: db - da,
@@ -213,12 +343,20 @@ EXERCISES = (
         solution=_mig,
         mistakes=(
             Mistake(
-                _gap_between_factors,
+                lambda information, entropies: (_gaps(information, dim=1) / entropies).mean(),
                 "você comparou, em cada latente, os dois melhores fatores. A MIG compara, em cada fator, os dois "
                 "melhores latentes: a diferença é ao longo da dimensão 0.",
             ),
             Mistake(
-                lambda information, entropies: (information.topk(2, 0).values.diff(dim=0).neg()).mean(),
+                lambda information, entropies: (_gaps(information) / entropies).sum(),
+                "você somou sobre os fatores. A nota é a média deles: assim ela fica entre 0 e 1, sejam quantos forem.",
+            ),
+            Mistake(
+                lambda information, entropies: -_mig(information, entropies),
+                "você subtraiu o melhor do segundo. A nota sai negativa: troque a ordem.",
+            ),
+            Mistake(
+                lambda information, entropies: _gaps(information).mean(),
                 "falta dividir pela entropia de cada fator: sem isso, um fator de muitos valores pesa mais, e a nota "
                 "não fica entre 0 e 1.",
             ),
@@ -232,59 +370,44 @@ EXERCISES = (
                 "cheia.",
             ),
             Mistake(
-                lambda information, entropies: ((information.amax(0) - information.amin(0)) / entropies).mean(),
-                "você subtraiu o pior latente. É do segundo melhor que se mede a distância.",
+                lambda information, entropies: information.amax(0).mean(),
+                "você ficou só com o melhor latente de cada fator, e sem dividir pela entropia. Faltam o segundo colocado e a "
+                "divisão.",
             ),
             Mistake(
-                lambda information, entropies: information.topk(2, 0).values.diff(dim=0).neg().sum() / entropies.sum(),
+                lambda information, entropies: _gaps(information).sum() / entropies.sum(),
                 "você dividiu a soma das diferenças pela soma das entropias. Cada fator se divide pela entropia dele, e "
                 "depois se tira a média.",
             ),
+            Mistake(
+                lambda information, entropies: _gaps(information) / entropies,
+                "faltou a última conta: essa é a lacuna de cada fator, e a nota é a média delas.",
+            ),
         ),
-        measure=on_cases((_INFORMATION, _ENTROPIES), (_MORE_CODES, _TWO_ENTROPIES)),
+        measure=on_cases((_INFORMATION, _ENTROPIES), (_MORE_CODES, _MORE_ENTROPIES)),
         insight="Um fator que mora inteiro num latente, e em nenhum outro, contribui com 1.",
     ),
     Exercise(
         id="04.6",
-        solution=_capacity_loss,
+        solution=lambda: ([-1, 0, 1], [-1, 0, 1], [4, 5, 6, 7, 8]),
         mistakes=(
             Mistake(
-                lambda log_lik, kl, capacity, gamma: gamma * (kl - capacity) - log_lik,
-                "falta o módulo: sem ele, C é só uma constante somada à perda, e isso é um β-VAE com β = γ.",
+                lambda: ([-3, -1, 1, 3], [-1, 0, 1], [5, 6, 7]),
+                "nos seus discos a direção de maior variância é a de x, e é ela que um β grande mata por último. Compare as "
+                "variâncias: um passo no raio mexe em todo o contorno, um passo em x, só nos dois lados.",
             ),
             Mistake(
-                lambda log_lik, kl, capacity, gamma: gamma * (kl - capacity).clamp(min=0) - log_lik,
-                "você só cobra quando a KL passa de C. O módulo cobra dos dois lados: também puxa para cima a KL que "
-                "está abaixo.",
+                lambda: ([-1, 0, 1], [-3, -1, 1, 3], [4, 5, 6]),
+                "nos seus discos a direção de maior variância é a de y, e é ela que um β grande mata por último. Compare as "
+                "variâncias: um passo no raio mexe em todo o contorno, um passo em y, só em cima e embaixo.",
             ),
             Mistake(
-                lambda log_lik, kl, capacity, gamma: gamma * (kl + capacity).abs() - log_lik,
-                "C entrou com o sinal trocado: a distância até C é |KL − C|, que se anula quando KL = C.",
-            ),
-            Mistake(
-                lambda log_lik, kl, capacity, gamma: gamma * (kl - capacity).square() - log_lik,
-                "você usou o quadrado. No artigo é o módulo, que puxa com a mesma força perto e longe de C.",
-            ),
-            Mistake(
-                lambda log_lik, kl, capacity, gamma: gamma * (kl - capacity).abs() + log_lik,
-                "o sinal da reconstrução está trocado: minimizar a sua perda pioraria log p(x|z).",
-            ),
-            Mistake(
-                lambda log_lik, kl, capacity, gamma: (gamma * kl - capacity).abs() - log_lik,
-                "γ multiplicou só a KL. Ele pesa a distância inteira: γ · |KL − C|.",
-            ),
-            Mistake(
-                lambda log_lik, kl, capacity, gamma: gamma * (kl.mean() - capacity).abs() - log_lik,
-                "você tirou a média da KL sobre o lote antes do módulo. É uma variante que também se usa, mas nela só a "
-                "média precisa valer C; aqui, a KL de cada imagem.",
-            ),
-            *reduced(_capacity_loss),
-            Mistake(
-                lambda log_lik, kl, capacity, gamma: gamma * (kl - capacity).abs() + log_lik.abs(),
-                _ABSOLUTE,
+                lambda: ([-1.5, 0, 1.5], [-1.5, 0, 1.5], [5.0, 6.0, 7.0]),
+                "a primeira componente dos seus discos não é de um fator só, ou mal se separa da segunda (a folga pedida é de "
+                "20%). Aumente a diferença entre as variâncias, sem passos tão grandes que o disco mude de lugar de todo.",
             ),
         ),
-        measure=on_cases((_LOG_LIK, _KL, 4.0, 20.0), (_LOG_LIK, _KL, 0.0, 3.0), (_LOG_LIK, _KL, 6.5, 1.5)),
-        insight="C diz quantos nats a taxa deve ter; γ, com que força se exige isso.",
+        measure=behaviour(_made),
+        insight="A primeira componente é o raio: agora treine e veja se é ele que sobra.",
     ),
 )

@@ -33,6 +33,9 @@ _STYLE_SHEET = """<style>
 .vae-explorer .vae-pixels {image-rendering: pixelated; border: 1px solid #888;}
 .vae-explorer .vae-text, .vae-explorer .vae-text .widget-html-content {line-height: 1.35; white-space: normal;}
 .vae-explorer .vae-cleared {opacity: 0.45;}
+.vae-explorer .vae-number input {border-color: transparent; background: transparent; text-align: right; padding: 0 4px;
+  color: var(--jp-ui-font-color1); font-variant-numeric: tabular-nums;}
+.vae-explorer .vae-number input:is(:hover, :focus) {border-color: var(--jp-border-color1);}
 .vae-explorer .jupyter-button {white-space: normal; height: auto; min-height: var(--jp-widgets-inline-height);
   line-height: 1.4; padding: 4px 10px;}
 </style>"""

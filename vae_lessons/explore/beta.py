@@ -232,19 +232,25 @@ class BetaExplorer(Explorer):
         return panel
 
     def _name_points(self, panel: Panel, curve: np.ndarray, here: int) -> None:
-        """O β do ponto escolhido e os dos que ficarem longe de outro nome."""
-        places, named = panel.on_screen(*curve.T), []
+        """O β de cada ponto; os que ficariam uns sobre os outros dividem um nome só, ao lado do primeiro deles."""
+        places, groups = panel.on_screen(*curve.T), []
         last_on_left = panel.image.width / SCALE - 64
         for i in sorted(range(len(curve)), key=lambda i: i != here):
-            if named and (np.abs(places[i] - places[named]) / (48, 22)).max(1).min() < 1:
-                continue
-            named.append(i)
-            anchor, offset = ("ls", (8, -8)) if places[i, 0] < last_on_left else ("rs", (8, -10))
-            name = number(self._betas[i])
-            if i == here:
-                panel.text(*curve[i], f"β = {name}", _CHOSEN, anchor=anchor, offset=offset, size=15, bold=True)
+            near = [g for g in groups if (np.abs(places[i] - places[g[0]]) / (48, 22)).max() < 1]
+            near[0].append(i) if near else groups.append([i])
+        for first, *others in groups:
+            on_left = places[first, 0] < last_on_left
+            anchor, offset = ("ls", (8, -8)) if on_left else ("rs", (8, -10))
+            names = [number(self._betas[i]) for i in sorted(others)]
+            if first == here:
+                name = f"β = {number(self._betas[here])}"
+                panel.text(*curve[here], name, _CHOSEN, anchor=anchor, offset=offset, size=15, bold=True)
+                if names:
+                    above = offset[0], offset[1] - 18
+                    panel.text(*curve[here], f"e {' e '.join(names)}", style.GREY, anchor=anchor, offset=above, size=12)
             else:
-                panel.text(*curve[i], name, style.GREY, anchor=anchor, offset=offset, size=12)
+                words = " e ".join(number(self._betas[i]) for i in sorted([first, *others]))
+                panel.text(*curve[first], words, style.GREY, anchor=anchor, offset=offset, size=12)
 
     def _paint_bars(self, numbers: BetaNumbers) -> tuple[Panel, Panel]:
         """A KL de cada latente, da maior à menor, com moldura na do escolhido; embaixo, os nomes."""
@@ -303,7 +309,8 @@ def _measure(run: Run, x: Tensor, shown: Tensor) -> _Measured:
 
 
 def _chosen(data: Dataset, run: Run) -> _Images:
-    """Imagens ao acaso de `data`, binarizadas se o treino binarizava; para a tela, espalhadas pelas classes."""
+    """Imagens de `data`, todas ou, se forem muitas, ao acaso, binarizadas se o treino binarizava; para a tela,
+    espalhadas pelas classes."""
     n_pixels = _n_pixels(run.model)
     if data.x.shape[1] != n_pixels:
         raise ValueError(
@@ -311,7 +318,9 @@ def _chosen(data: Dataset, run: Run) -> _Images:
             f"{tuple(data.x.shape)} e image_shape {data.image_shape}. Use os dados com que foram treinados."
         )
     greys = greys_of(data)
-    drawn = torch.randperm(len(data), generator=torch.Generator().manual_seed(_SEED))[:_MEASURED]
+    drawn = torch.arange(len(data))  # se cabem todas, na ordem dos dados: o sorteio é o de rate_distortion(model, data)
+    if len(data) > _MEASURED:
+        drawn = torch.randperm(len(data), generator=torch.Generator().manual_seed(_SEED))[:_MEASURED]
     x = data.batch(data.x.cpu()[drawn], "none" if run.config.binarize == "none" else "static")
     in_order = torch.arange(len(drawn)) if data.y is None else data.y.cpu()[drawn].argsort(stable=True)
     n_shown = min(_SHOWN, len(drawn))

@@ -37,7 +37,7 @@ _STYLES = {  # cor, largura e traço, em pixels da tela
 _MODELS = {
     "um modo": ("<b>x|z ~ N(z, ½²)</b>: a posterior é uma normal, e há um q igual a ela.", lambda z: z),
     "dois modos": (
-        "<b>x|z ~ N(|z|, ½²)</b>: x não diz o sinal de z. A posterior tem dois modos, e q, sendo normal, só um.",
+        "<b>x|z ~ N(|z|, ½²)</b>: x não diz o sinal de z. A posterior tem duas modas, e q, sendo normal, só uma.",
         np.abs,
     ),
 }
@@ -125,9 +125,10 @@ class ElboExplorer(Explorer):
     controls: dicionário nome → ipywidget. Atribuir `.value` no código (ou chamar `.click()`) equivale a mexer na tela.
         "mean", "spread"     média e desvio padrão de q(z)
         "x"                  a observação
-        "mode"               "um modo": x|z ~ N(z, ½²), posterior normal · "dois modos": x|z ~ N(|z|, ½²)
+        "mode"               "um modo": x|z ~ N(z, ½²), posterior normal · "dois modos": x|z ~ N(|z|, ½²); na tela,
+                             "uma moda" e "duas modas"
         "best"               botão: q que minimiza KL(q‖p(z|x)), e portanto maximiza a ELBO; havendo dois, um em cada
-                             modo, fica o do lado em que q está
+                             moda, fica o do lado em que q está
         "moment"             botão: q que minimiza KL(p(z|x)‖q), a normal com a média e a variância da posterior
         "zero"               botão: q igual à prior
     picture: ipywidgets.Image, PNG · elbo, log_evidence, kl = KL(q‖p(z|x)), kl_reverse = KL(p(z|x)‖q): em nats, para
@@ -146,8 +147,15 @@ class ElboExplorer(Explorer):
         c = self.controls = _controls()
         self.picture = picture(_canvas().size[0], "vae-picture")
         self.caption = text()
-        q = [title("A distribuição q(z) = N(μ, σ²)"), c["mean"], c["spread"], c["best"], c["moment"], c["zero"]]
-        model = [title("O modelo e a observação"), c["mode"], self.caption, c["x"]]
+        q = [
+            title("A distribuição q(z) = N(μ, σ²)"),
+            c["mean"].with_number(),
+            c["spread"].with_number(),
+            c["best"],
+            c["moment"],
+            c["zero"],
+        ]
+        model = [title("O modelo e a observação"), c["mode"], self.caption, c["x"].with_number()]
         super().__init__(row(self.picture, column(330, *q, *model)))
         c["best"].on_click(lambda _: self._go(*best(c["x"].value, c["mode"].value, c["mean"].value)))
         c["moment"].on_click(lambda _: self._go(*moments(c["x"].value, c["mode"].value)))
@@ -202,7 +210,7 @@ def _paint_identity(numbers: ElboNumbers) -> Panel:
 
 
 def _controls() -> dict[str, widgets.Widget]:
-    slider = {"style": {"description_width": "90px"}, "layout": {"width": "auto"}, "readout_format": ".2f"}
+    slider = {"style": {"description_width": "90px"}, "layout": {"width": "auto"}}
     button = {"layout": {"width": "auto"}}
     return {
         "mean": ExactSlider(
@@ -215,12 +223,14 @@ def _controls() -> dict[str, widgets.Widget]:
             value=2.0, min=0.0, max=3.0, step=0.05, description="observação x", tooltip="O que se observou", **slider
         ),
         "mode": widgets.ToggleButtons(
-            options=list(_MODELS),
-            tooltips=["A posterior é normal", "A posterior tem dois modos"],
+            options=[("uma moda", "um modo"), ("duas modas", "dois modos")],
+            tooltips=["A posterior é normal", "A posterior tem duas modas"],
             style={"button_width": "120px"},
         ),
         "best": widgets.Button(
-            description="Menor KL(q‖p(z|x)): a maior ELBO", tooltip="Leva q ao ótimo, que se prende a um modo", **button
+            description="Menor KL(q‖p(z|x)): a maior ELBO",
+            tooltip="Leva q ao ótimo, que se prende a uma moda",
+            **button,
         ),
         "moment": widgets.Button(
             description="Menor KL(p(z|x)‖q): mesmos momentos",

@@ -29,7 +29,7 @@ _BINS = 81
 _NAMES = {
     "pathwise": ("reparametrização", style.PATHWISE),
     "score_function": ("REINFORCE", style.SCORE_FUNCTION),
-    "leave_one_out": ("REINFORCE com baseline", style.BASELINE),
+    "leave_one_out": ("REINFORCE com linha de base", style.BASELINE),
 }
 _SYMBOLS = {"mu": "μ", "sigma": "σ"}
 
@@ -42,7 +42,7 @@ class Variance(NamedTuple):
 
 
 def explore_gradients() -> "GradientExplorer":
-    """Um explorador que põe lado a lado a reparametrização e o REINFORCE, com e sem baseline."""
+    """Um explorador que põe lado a lado a reparametrização e o REINFORCE, com e sem linha de base."""
     return GradientExplorer()
 
 
@@ -64,7 +64,7 @@ def measure(
     """As estimativas e as variâncias, para os argumentos que GradientExplorer explica."""
 
     def terms(epsilon: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """f(z), df(z)/dθ pelo caminho e ∂log q(z)/∂θ, em z = μ + σε, para o parâmetro θ escolhido."""
+        """f(z), df(z)/dθ por reparametrização e ∂log q(z)/∂θ, em z = μ + σε, para o parâmetro θ escolhido."""
         z = mu + sigma * epsilon
         if function == "quadratic":
             f, slope = (z - k) ** 2, 2 * (z - k)
@@ -145,8 +145,8 @@ class GradientExplorer(Explorer):
     def __init__(self):
         c = self.controls = _controls()
         self.picture = picture(_canvas().size[0], "vae-picture")
-        function = [title("A função f"), c["function"], c["k"], c["omega"]]
-        q = [title("A distribuição q(z) = N(μ, σ²)"), c["mu"], c["sigma"]]
+        function = [title("A função f"), c["function"], c["k"].with_number(), c["omega"].with_number()]
+        q = [title("A distribuição q(z) = N(μ, σ²)"), c["mu"].with_number(), c["sigma"].with_number()]
         estimate = [title("A estimativa"), c["parameter"], c["n_samples"], c["estimator"]]
         super().__init__(row(self.picture, column(300, *function, *q, *estimate)))
         self._start()
@@ -161,7 +161,7 @@ class GradientExplorer(Explorer):
 
 
 class _Moments:
-    """Esperanças, por quadratura, de f, do gradiente pelo caminho e do escore, [N] cada, e o que sai delas."""
+    """Esperanças, por quadratura, de f, do gradiente por reparametrização e do escore, [N] cada, e o que sai delas."""
 
     def __init__(self, f: np.ndarray, path: np.ndarray, score: np.ndarray):
         self.gradient = float(path @ _WEIGHTS)
@@ -206,10 +206,10 @@ def _paint_label(panel: Panel, base: int, name: str, variances: dict[str, Varian
     """Ao lado do histograma: que estimador é, a variância medida, a exata e a comparação."""
     words, color = _NAMES[name]
     top, line = base + 0.76, 0.054 * panel.height_in_units
-    panel.text(0, top, words, color, size=14, bold=True)
+    panel.text(0, top, words, color, size=14 if len(words) < 20 else 12, bold=True)
     if name not in variances:
-        panel.text(0, top - line, "pede L ≥ 2: a baseline é a", style.GREY, size=12)
-        panel.text(0, top - 2 * line, "média das outras amostras", style.GREY, size=12)
+        panel.text(0, top - line, "pede L ≥ 2: a linha de base", style.GREY, size=12)
+        panel.text(0, top - 2 * line, "é a média das outras", style.GREY, size=12)
         return
     empirical, exact = variances[name]
     lines = [("variância medida", significant(empirical)), ("variância exata", significant(exact))]
@@ -269,9 +269,15 @@ def _controls() -> dict[str, widgets.Widget]:
         "function": widgets.ToggleButtons(
             options=[("(z − k)²", "quadratic"), ("sen(ωz)", "sine")], tooltips=["Parábola", "Onda"], **toggle
         ),
-        "k": ExactSlider(value=-3.0, min=-5.0, max=5.0, step=0.1, description="k", tooltip="Mínimo de f", **slider),
-        "omega": ExactSlider(value=0.5, min=0.1, max=10.0, step=0.1, description="ω", tooltip="Frequência", **slider),
-        "mu": ExactSlider(value=1.0, min=-3.0, max=3.0, step=0.1, description="μ", tooltip="Média de q", **slider),
+        "k": ExactSlider(
+            value=-3.0, min=-5.0, max=5.0, step=0.1, decimals=1, description="k", tooltip="Mínimo de f", **slider
+        ),
+        "omega": ExactSlider(
+            value=0.5, min=0.1, max=10.0, step=0.1, decimals=1, description="ω", tooltip="Frequência", **slider
+        ),
+        "mu": ExactSlider(
+            value=1.0, min=-3.0, max=3.0, step=0.1, decimals=1, description="μ", tooltip="Média de q", **slider
+        ),
         "sigma": ExactLogSlider(
             value=1.0, min=-1.0, max=0.5, step=0.02, description="σ", tooltip="Desvio padrão de q", **slider
         ),

@@ -4,6 +4,7 @@ O ruído é sorteado uma vez e serve a todas as posições dos controles: os pon
 """
 
 import functools
+import math
 from typing import NamedTuple
 
 import ipywidgets as widgets
@@ -22,6 +23,7 @@ from vae_lessons.style import number
 
 _SAMPLES = 10_000  # as das médias: o erro-padrão de uma frequência é no máximo 0,005
 _SHOWN = 400  # as que viram pontos
+_HOTTEST = 20.0  # τ vai de 1/20 a 20, com 1 no meio
 _SEED = 6  # nela, o ruído faz a classe 2 vencer a 1, que é a mais provável
 _VERTICES = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, 3**0.5 / 2]])  # o de cada classe
 
@@ -109,9 +111,10 @@ class GumbelExplorer(Explorer):
         c = self.controls = _controls()
         self.picture = picture(_canvas().size[0], "vae-picture")
         self.caption = text()
-        logits = [title("Os logits das três classes"), c["logit_1"], c["logit_2"], c["logit_3"]]
+        temperature = [title("A temperatura"), c["temperature"].with_number()]
+        logits = [title("Os logits das três classes"), *(c[f"logit_{k}"].with_number() for k in (1, 2, 3))]
         rest = [title("O ruído g"), c["resample"], title("Os números"), self.caption]
-        super().__init__(row(self.picture, column(300, title("A temperatura"), c["temperature"], *logits, *rest)))
+        super().__init__(row(self.picture, column(300, *temperature, *logits, *rest)))
         c["resample"].on_click(lambda _: self._resample())
         self._start()
 
@@ -169,6 +172,7 @@ def _paint_one_sample(numbers: GumbelNumbers) -> tuple[Panel, Panel, Panel]:
         scores.bar(k - 0.25, k + 0.25, *sorted((log_probability, score)), _STRONG[k])
         scores.curve(np.array([k - 0.4, k + 0.4]), np.full(2, log_probability), style.BLACK, width=2)
         top = max(log_probability, score) + 0.04 * (high - low)
+        scores.bar(k - 0.36, k + 0.36, top, top + 0.11 * (high - low), style.WHITE)  # o pontilhado não risca o número
         scores.text(k, top, number(score, 1), style.BLACK, anchor="ms", size=10)
         for panel, height, decimals in ((relaxed, float(y[k]), 2), (hard, float(k == winner), 0)):
             panel.bar(k - 0.36, k + 0.36, 0, height, _STRONG[k])
@@ -184,6 +188,7 @@ def _paint_averages(numbers: GumbelNumbers) -> Panel:
         for center, (height, color) in zip((k - 0.21, k + 0.21), heights, strict=True):
             panel.bar(center - 0.19, center + 0.19, 0, height, color)
             top = max(height, probability) if abs(height - probability) < 0.1 else height
+            panel.bar(center - 0.16, center + 0.16, top + 0.02, top + 0.1, style.WHITE)  # nem aqui
             panel.text(center, top + 0.03, number(height, 2), style.BLACK, anchor="ms", size=11)
         panel.curve(np.array([k - 0.46, k + 0.46]), np.full(2, probability), style.BLACK, width=2)
     return panel
@@ -201,6 +206,7 @@ def _controls() -> dict[str, widgets.Widget]:
             min=-4.0,
             max=4.0,
             step=0.1,
+            decimals=1,
             description=f"classe {k}",
             tooltip=f"Logit da classe {k}",
             **slider,
@@ -209,12 +215,11 @@ def _controls() -> dict[str, widgets.Widget]:
     }
     temperature = ExactLogSlider(
         value=1.0,
-        min=-1.3,
-        max=1.3,
-        step=0.02,
+        min=-math.log10(_HOTTEST),
+        max=math.log10(_HOTTEST),
+        step=math.log10(_HOTTEST) / 65,
         description="τ",
         tooltip="Temperatura da relaxação",
-        readout_format=".2f",
         **slider,
     )
     resample = widgets.Button(

@@ -5,6 +5,7 @@ A cada movimento só se decodifica um z e se pinta um marcador sobre um mapa já
 
 import itertools
 import warnings
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import ipywidgets as widgets
@@ -30,6 +31,7 @@ from vae_lessons.suitability import measured
 
 _SEED = 0
 _AT_ONCE = 4096  # imagens codificadas de uma vez: limita a memória
+_CANDIDATES = 256  # imagens entre as quais se escolhe a que se mostra primeiro
 _STEP = 0.1  # dos controles de z, em unidades de z
 
 _CAPTIONS = {
@@ -38,16 +40,17 @@ _CAPTIONS = {
 }
 
 
-def explore_latent(model: VAE, data: Dataset) -> "LatentExplorer":
+def explore_latent(model: VAE, data: Dataset, *, class_names: Sequence[str] | None = None) -> "LatentExplorer":
     """Um explorador do espaço latente de `model`, com as imagens de `data` (em geral as de teste) no mapa.
 
     data: imagens uint8 ou de ponto flutuante, com ou sem classes; se os números saírem de [0, 1], o menor deles é preto
-    e o maior, branco.
+    e o maior, branco · class_names: class_names[k] é o nome da classe k no mapa; sem eles, o número dela.
+    Começa numa imagem codificada, a que o modelo reconstrói melhor entre as primeiras.
     Levanta TypeError se `model` não for um VAE de latentes contínuos ou `data` não for um Dataset, e ValueError se as
     imagens não servirem ao modelo, forem menos de duas, ou se o modelo devolver NaN ou infinito.
     """
     _require_compatible(model, data)
-    return LatentExplorer(model, data)
+    return LatentExplorer(model, data, class_names)
 
 
 class LatentNumbers(NamedTuple):
@@ -78,7 +81,7 @@ class LatentExplorer(Explorer):
 
     _static_width = 740  # a de `figure`, a 100 dpi
 
-    def __init__(self, model: VAE, data: Dataset):
+    def __init__(self, model: VAE, data: Dataset, class_names: Sequence[str] | None = None):
         self.model, self.data, self._greys = model, data, greys_of(data)
         self.means = _posterior_means(model, data)
         activity = self.means.var(0).tolist()
@@ -87,7 +90,8 @@ class LatentExplorer(Explorer):
             order.sort(key=lambda dim: activity[dim], reverse=True)
         center, spread = _center_and_spread(model, self.means)
         labels, standard = None if data.y is None else data.y.cpu(), is_standard_normal(model.prior)
-        self._latent_map = LatentMap(self.means, labels, order[:2], prior_circles=standard)
+        self._latent_map = LatentMap(self.means, labels, order[:2], prior_circles=standard, class_names=class_names)
+        self._named = class_names is not None
         self._generator = torch.Generator(_device(model)).manual_seed(_SEED)
 
         width = round(260 * data.image_shape[1] / max(data.image_shape))
@@ -97,7 +101,7 @@ class LatentExplorer(Explorer):
         c = self.controls = {
             **sliders,
             **_buttons(center),
-            **_image_choosers(data),
+            **_image_choosers(data, _clearest(model, data, self.means)),
             **_path_controls(),
             "show": _show_control(),
         }
@@ -111,7 +115,7 @@ class LatentExplorer(Explorer):
         c["random"].on_click(lambda _: self._go(self._from_the_prior()))
         c["zero"].on_click(lambda _: self._go(center))
         c["encode"].on_click(lambda _: self._go(self.means[c["index"].value]))
-        self._render()
+        c["encode"].click()
 
     def __repr__(self) -> str:
         return f"LatentExplorer(latent_dim={self.model.latent_dim}, {len(self.data)} imagens de {self.data.name!r})"
@@ -188,9 +192,8 @@ class LatentExplorer(Explorer):
         """«posição» só vale se z estiver mesmo lá; senão, volta ao começo, apagada e sem número."""
         position = self.controls["position"]
         on_the_path = bool((self.z.cpu() - self._on_the_path()).abs().max() <= ROUNDING)
-        if position.readout != on_the_path:
-            position.readout = on_the_path
-            (position.remove_class if on_the_path else position.add_class)("vae-cleared")
+        position.number.layout.visibility = "visible" if on_the_path else "hidden"
+        (position.remove_class if on_the_path else position.add_class)("vae-cleared")
         if not on_the_path:
             with self._silently():
                 position.value = 0.0
@@ -199,14 +202,12 @@ class LatentExplorer(Explorer):
         """Mapa à esquerda; imagem e controles de z à direita; embaixo, o que leva z a imagens codificadas."""
         c = self.controls
         sliders = widgets.VBox(
-            [c[f"z{dim}"] for dim in order],
+            [c[f"z{dim}"].with_number() for dim in order],
             layout=Layout(max_height="180px", overflow="hidden auto", align_self="stretch"),
         )
-        for slider in sliders.children:
-            slider.layout.flex = "0 0 auto"  # senão os controles se espremem em vez de rolar
         ranking = [text("Da dimensão mais ativa à menos ativa:")] if len(order) > 2 else []
-        colors = "" if self.data.y is None else " cor e número = classe;"
-        left = column(SIDE, self.map, text(f"Mapa: médias de q(z|x);{colors} ◉ = z atual."))
+        colors = "" if self.data.y is None else f" cor, forma e {'nome' if self._named else 'número'} = classe;"
+        left = column(SIDE, self.map, text(f"Mapa: médias de q(z|x);{colors} ⌖ = z atual."))
         right = column(400, self.caption, self.picture, c["show"], *ranking, sliders, row(c["random"], c["zero"]))
         right.layout.align_items = self.picture.layout.align_self = "center"
         encode = group("Codificar uma imagem", self._thumbnail("index"), widgets.VBox([c["index"], c["encode"]]))
@@ -215,7 +216,7 @@ class LatentExplorer(Explorer):
             self._thumbnail("from_index"),
             widgets.VBox([c["from_index"], c["to_index"]]),
             self._thumbnail("to_index"),
-            widgets.VBox([c["path"], c["position"]], layout=Layout(max_width="100%")),
+            widgets.VBox([c["path"], c["position"].with_number()], layout=Layout(max_width="100%")),
         )
         return [row(left, right), row(encode, interpolate)]
 
@@ -253,6 +254,15 @@ def _posterior_means(model: VAE, data: Dataset) -> Tensor:
     return means
 
 
+def _clearest(model: VAE, data: Dataset, means: Tensor) -> int:
+    """A imagem, entre as primeiras, mais parecida com a sua média decodificada: a de maior correlação."""
+    x = data.batch(data.x[:_CANDIDATES], "none")
+    with evaluating(model):
+        decoded = model.decode(means[:_CANDIDATES].to(_tensor_of(model))).mean.to(x)
+    images, decoded = (part - part.mean(1, keepdim=True) for part in (x, decoded))
+    return int(torch.cosine_similarity(images, decoded, dim=1).nan_to_num(-1.0).argmax())
+
+
 def _center_and_spread(model: VAE, means: Tensor) -> tuple[Tensor, Tensor]:
     """Média e desvio padrão da prior, [Z]; os dos códigos, se ela for de outro tipo que não a normal."""
     if isinstance(model.prior, Normal):
@@ -267,7 +277,7 @@ def _latent_sliders(center: Tensor, spread: Tensor, activity: list[float]) -> di
             min=mean - 3 * deviation,
             max=mean + 3 * deviation,
             step=_STEP,
-            readout_format=".1f",
+            decimals=1,
             description=latent_name(dim),
             tooltip=f"Variância da média de q(z|x) nesta dimensão: {number(variance, 2)}",
             style={"description_width": "34px"},
@@ -298,7 +308,7 @@ def _show_control() -> widgets.ToggleButtons:
     )
 
 
-def _image_choosers(data: Dataset) -> dict[str, widgets.BoundedIntText]:
+def _image_choosers(data: Dataset, start: int) -> dict[str, widgets.BoundedIntText]:
     """Os caminhos começam na primeira imagem e terminam na primeira de outra classe, se houver."""
     other = 1 if data.y is None else int((data.y != data.y[0]).int().argmax()) or 1
     return {
@@ -310,7 +320,11 @@ def _image_choosers(data: Dataset) -> dict[str, widgets.BoundedIntText]:
             style={"description_width": "56px"},
             layout=Layout(width="148px"),
         )
-        for name, value, description in (("index", 0, "imagem"), ("from_index", 0, "de"), ("to_index", other, "até"))
+        for name, value, description in (
+            ("index", start, "imagem"),
+            ("from_index", 0, "de"),
+            ("to_index", other, "até"),
+        )
     }
 
 
@@ -321,11 +335,10 @@ def _path_controls() -> dict[str, widgets.Widget]:
             min=0.0,
             max=1.0,
             step=0.01,
-            readout_format=".2f",
             description="posição",
             tooltip="0 é a primeira imagem; 1, a segunda. Apagada, se z não estiver no caminho",
             style={"description_width": "70px"},
-            layout=Layout(width="290px", max_width="calc(100% - 4px)"),  # as margens dele
+            layout=Layout(width="230px"),
         ),
         "path": widgets.ToggleButtons(
             options=["reta", "esférica"],

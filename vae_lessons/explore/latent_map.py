@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
-from vae_lessons.plotting import latent_scatter, png
-from vae_lessons.style import BLUE, CLASS_COLORS, latent_name
+from vae_lessons.plotting import class_labels, latent_scatter, png
+from vae_lessons.style import BLUE, class_look, latent_name
 
 SIDE = 400  # pixels da tela
 _DPI = 150  # mais pontos que os 400 px, para telas densas
@@ -19,17 +19,17 @@ _CLEAR = -1
 class LatentMap:
     """As médias `means` [N, Z] nas dimensões `dims` (uma ou duas), uma cor por classe se houver `labels` [N].
 
-    prior_circles: a prior é N(0, I), e se desenham os seus desvios padrão.
+    prior_circles: a prior é N(0, I), e se desenham os seus desvios padrão · class_names: o nome de cada classe.
     """
 
-    def __init__(self, means: Tensor, labels: Tensor | None, dims: list[int], *, prior_circles: bool):
+    def __init__(self, means: Tensor, labels: Tensor | None, dims: list[int], *, prior_circles: bool, class_names=None):
         self.dims = dims
         reach = 1.05 * max(3.0, means[:, dims].abs().max().item())
         if len(dims) == 2:
-            fig = latent_scatter(means, labels, dims=tuple(dims), prior_circles=prior_circles)
+            fig = latent_scatter(means, labels, dims=tuple(dims), prior_circles=prior_circles, class_names=class_names)
             fig.axes[0].set(xlim=(-reach, reach), ylim=(-reach, reach))
         else:
-            fig = _line(means[:, dims[0]], labels, reach)
+            fig = _line(means[:, dims[0]], labels, reach, class_names)
         fig.set_size_inches(SIDE / 100, SIDE / 100)
         background = Image.open(io.BytesIO(png(fig, dpi=_DPI))).convert("RGB")
         background = background.quantize(INSIDE, dither=Image.Dither.NONE)
@@ -73,27 +73,30 @@ class LatentMap:
         return round(row), round((self._frame.x0 + across * self._frame.width) * width)
 
 
-def _line(means: Tensor, labels: Tensor | None, reach: float) -> Figure:
+def _line(means: Tensor, labels: Tensor | None, reach: float, class_names) -> Figure:
     """Com um só latente: uma fileira por classe, um traço por imagem."""
     fig = Figure(layout="constrained")
     ax = fig.subplots()
-    colors = BLUE if labels is None else [CLASS_COLORS[label % len(CLASS_COLORS)] for label in labels.tolist()]
+    colors = BLUE if labels is None else [class_look(label)[0] for label in labels.tolist()]
     ax.scatter(
         means, means.new_zeros(len(means)) if labels is None else labels, marker="|", s=140, color=colors, alpha=0.75
     )
-    ax.set(xlim=(-reach, reach), xlabel=latent_name(0), yticks=[] if labels is None else labels.unique().tolist())
-    ax.set_ylabel("" if labels is None else "classe")
+    ax.set(xlim=(-reach, reach), xlabel=latent_name(0), yticks=[])
+    if labels is not None:
+        names, present = class_labels(labels, class_names), labels.unique().tolist()
+        ax.set_yticks(present, [names[label] for label in present])
+        ax.set_ylabel("classe")
     ax.spines[["top", "right"]].set_visible(False)
     return fig
 
 
 def _target() -> np.ndarray:
-    """Marcador redondo, preto com contorno branco: vê-se sobre qualquer cor e em cinza."""
-    rows, columns = np.mgrid[-14:15, -14:15]
-    radius = np.hypot(rows, columns)
+    """Uma mira: um anel com quatro traços, preto com contorno branco, e vazio no meio: não esconde o que marca."""
+    rows, columns = np.mgrid[-29:30, -29:30]
+    radius, nearest = np.hypot(rows, columns), np.minimum(abs(rows), abs(columns))
     marker = np.full(radius.shape, _CLEAR)
-    marker[(radius <= 5.5) | ((radius > 7) & (radius <= 14))] = OUTSIDE
-    marker[(radius <= 3.5) | ((radius > 8.5) & (radius <= 12))] = INSIDE
+    marker[((radius > 15) & (radius <= 22.5)) | ((radius > 18) & (radius <= 29) & (nearest <= 3.5))] = OUTSIDE
+    marker[((radius > 16.8) & (radius <= 20.7)) | ((radius > 18) & (radius <= 27) & (nearest <= 1.7))] = INSIDE
     return marker
 
 

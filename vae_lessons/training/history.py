@@ -11,7 +11,7 @@ _FLAGS = {"interrupted": False, "diverged": False, "best_epoch": None}
 
 
 class History:
-    """O que aconteceu, época a época: listas de médias por exemplo (soma sobre os exemplos / número de exemplos).
+    """O que aconteceu, época a época: listas de médias por observação (soma sobre os exemplos / número de exemplos).
 
     Um atributo por termo do objetivo, menos `loss`: com `elbo`, são elbo, log_likelihood e kl, em nats. No treino, são
     medidos durante a época, com os pesos mudando; os de nome val_*, na validação, ao fim de cada época (vazios sem

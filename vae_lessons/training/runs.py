@@ -22,8 +22,8 @@ class TrainingDiverged(FloatingPointError):
 
 @dataclass
 class EpochRecord:
-    """means: as médias por exemplo, a da perda entre elas · beta: o do último passo · is_finite: se as somas e os pesos
-    são finitos."""
+    """means: as médias por observação, a da perda entre elas · beta: o do último passo · is_finite: se as somas e os
+    pesos são finitos."""
 
     means: dict[str, float]
     beta: float

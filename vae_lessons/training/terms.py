@@ -47,8 +47,8 @@ def require_terms(terms: NamedTuple, n_examples: int) -> None:
     """Levanta TypeError ou ValueError se `terms` não for uma NamedTuple de tensores [B] com `loss`."""
     if not (isinstance(terms, tuple) and hasattr(terms, "_fields")):
         raise TypeError(
-            "O objetivo deve devolver uma NamedTuple de tensores [B], um valor por exemplo, com um campo `loss` (como "
-            f"ElboTerms), mas devolveu {_describe(terms)}."
+            "O objetivo deve devolver uma NamedTuple de tensores [B], um valor para cada exemplo, com um campo `loss` "
+            f"(como ElboTerms), mas devolveu {_describe(terms)}."
         )
     if "loss" not in terms._fields:
         raise ValueError(
@@ -60,8 +60,8 @@ def require_terms(terms: NamedTuple, n_examples: int) -> None:
             raise ValueError(f"O campo {name!r} do objetivo tem um nome que o History já usa. Escolha outro.")
         if not isinstance(term, Tensor) or not term.is_floating_point() or term.shape != (n_examples,):
             raise ValueError(
-                f"O termo {name!r} deve ser um tensor [B] em ponto flutuante, um valor por exemplo: era esperada a "
-                f"forma ({n_examples},), e veio {_describe(term)}. Some sobre as colunas com .sum(-1), e não tire a "
+                f"O termo {name!r} deve ser um tensor [B] em ponto flutuante, um valor para cada exemplo: era esperada "
+                f"a forma ({n_examples},), e veio {_describe(term)}. Some sobre as colunas com .sum(-1), e não tire a "
                 "média sobre os exemplos: quem a tira é fit."
             )
 
@@ -72,7 +72,7 @@ def sums_of(terms: NamedTuple) -> Tensor:
 
 
 def means_of(sums: Tensor, names: Sequence[str], n_examples: int) -> dict[str, float]:
-    """Somas por lote [lotes, F] → médias por exemplo: a leitura do dispositivo, uma vez por época."""
+    """Somas por lote [lotes, F] → médias por observação: a leitura do dispositivo, uma vez por época."""
     means = (sums.cpu().double().sum(0) / n_examples).tolist()
     return dict(zip(names, means, strict=True))
 

@@ -1,0 +1,44 @@
+"""A série: as lições que existem, o que cada uma pede antes e quanto leva, e as que estão em preparação."""
+
+from typing import NamedTuple
+
+
+class Lesson(NamedTuple):
+    """number: "03" · file: o arquivo, em notebooks/ · title: o nome curto · question: o que ela responde ·
+    needs: as lições sem as quais não se lê · helped_by: as que convém ter lido ·
+    minutes: (caminho essencial, lição inteira), o que a primeira célula dela promete."""
+
+    number: str
+    file: str
+    title: str
+    question: str
+    needs: tuple[str, ...]
+    helped_by: tuple[str, ...]
+    minutes: tuple[int, int]
+
+
+LESSONS = (
+    Lesson("00", "00_comece_aqui.ipynb", "Comece aqui", "Para que serve gerar?", (), (), (30, 35)),
+    Lesson("01", "01_elbo.ipynb", "A ELBO", "E se a soma não couber?", ("00",), (), (50, 80)),
+    Lesson(
+        *("02", "02_reinforce_vs_reparametrizacao.ipynb", "REINFORCE e reparametrização"),
+        *("Como derivar um sorteio?", ("01",), (), (60, 85)),
+    ),
+    Lesson("03", "03_vae.ipynb", "O VAE", "Como treinar um gerador?", ("00",), ("01", "02"), (50, 95)),
+    Lesson("04", "04_beta_vae.ipynb", "O β-VAE", "Quanto vale um nat?", ("03",), (), (60, 75)),
+    Lesson("05", "05_gumbel_softmax.ipynb", "Gumbel-Softmax", "E se z for discreto?", ("02", "03"), (), (65, 85)),
+)
+
+COMING = {
+    "06": "Colapso da posterior",
+    "07": "CVAE e semissupervisão",
+    "08": "VQ-VAE",
+    "09": "Hierarquia e sequências",
+    "10": "Fluxos na posterior",
+    "11": "Reparametrização implícita",
+    "12": "Expressão gênica",
+    "13": "Tópicos em textos",
+    "14": "Recomendação",
+    "15": "Outros modelos",
+    "16": "Museu de bugs",
+}
