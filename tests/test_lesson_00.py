@@ -109,4 +109,4 @@ def test_the_arrows_are_the_prerequisites_the_lesson_states(lesson):
     first = nbformat.read(NOTEBOOKS / lesson.file, as_version=4).cells[0].source
     before = first.split("**Antes:**")[1].split("**Tempo:**")[0]
     for other in series.LESSONS:
-        assert (other.file in before) == (other.number in lesson.needs + lesson.helped_by), other.number
+        assert (f"({other.file})" in before) == (other.number in lesson.needs + lesson.helped_by), other.number

@@ -361,7 +361,7 @@ def test_scatter_is_square_with_every_code_and_no_empty_band(prior_circles, scal
     assert right - left == pytest.approx(top - bottom)
     assert (codes.amin(0) > torch.tensor([left, bottom])).all()
     assert (codes.amax(0) < torch.tensor([right, top])).all()
-    ax.figure.canvas.draw()
+    ax.figure.draw_without_rendering()
     assert ax.get_window_extent().width > 0.8 * ax.figure.bbox.width
 
 

@@ -237,8 +237,12 @@ def imports(cell: str) -> list[str]:
 
 
 def formats(cell: str) -> list[str]:
-    """Os números que uma f-string ou str.format escreveria com ponto."""
-    specs = [node.format_spec for node in ast.walk(ast.parse(cell)) if isinstance(node, ast.FormattedValue)]
+    """Os números que uma f-string escreveria com ponto, fora de um print: o que o Python imprime fica como é."""
+    tree = ast.parse(cell)
+    prints = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "print"]
+    printed = {inside for node in prints for inside in ast.walk(node)}
+    values = (node for node in ast.walk(tree) if isinstance(node, ast.FormattedValue) and node not in printed)
+    specs = [node.format_spec for node in values]
     written = [ast.unparse(spec) for spec in specs if spec is not None]
     return [spec for spec in written if re.search(r"[efg%]\b", spec)]
 

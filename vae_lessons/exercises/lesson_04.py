@@ -68,38 +68,36 @@ def _gaps(information: Tensor, dim: int = 0) -> Tensor:
     return best - second
 
 
-def _survivor(x, y, radius) -> str:
-    """Que fator explica a primeira componente dos discos: "x", "y", "raio" ou "nenhum"; Unusable se não os há."""
-    names, values = (
-        ("x", "y", "raio"),
-        [torch.as_tensor(value, dtype=torch.float32).flatten() for value in (x, y, radius)],
-    )
-    few = [name for name, value in zip(names, values, strict=True) if len(value.unique()) < 3]
-    if few:
-        raise Unusable(f"cada fator deve ter ao menos três valores diferentes, e falta isso em: {', '.join(few)}.")
+# O que se mede nos discos do leitor: um número por caso.
+_RADIUS, _X, _Y, _NONE, _CUT, _NEGATIVE, _FEW = range(7)
+
+
+def _survivor(x, y, radius) -> float:
+    """Que fator explica a primeira componente dos discos, ou por que não se pode dizer."""
+    values = [torch.as_tensor(value, dtype=torch.float32).flatten() for value in (x, y, radius)]
+    if any(len(value.unique()) < 3 for value in values):
+        return float(_FEW)
     if math.prod(map(len, values)) > 2000:
         raise Unusable("são mais de 2.000 discos: com uns poucos valores por fator já se vê o efeito.")
     if values[2].min() <= 0:
-        raise Unusable("os raios devem ser positivos.")
+        return float(_NEGATIVE)
     reach = [value.abs().max() + values[2].max() + 0.5 for value in values[:2]]
     if reach[0] > IMAGE_SHAPE[1] / 2 or reach[1] > IMAGE_SHAPE[0] / 2:
-        raise Unusable(
-            f"há discos cortados pela borda. A imagem tem {IMAGE_SHAPE[0]} linhas e {IMAGE_SHAPE[1]} colunas: o maior raio, "
-            "mais meio pixel de borda, mais o maior deslocamento, não pode passar da metade disso."
-        )
+        return float(_CUT)
     data = factorial(*values)
     centered = data.x.double() / 255
     centered = centered - centered.mean(0)
     codes, sizes, _ = torch.linalg.svd(centered, full_matrices=False)
     clear = sizes[0].square() > 1.2 * sizes[1].square()
-    for name, value in zip(names, data.factors.T, strict=True):
+    for case, value in zip((_X, _Y, _RADIUS), data.factors.T, strict=True):
         means = torch.stack([codes[value == level, 0].mean() for level in value.unique()])
-        if clear and means.var(correction=0) > 0.9 * codes[:, 0].var(correction=0):
-            return name
-    return "nenhum"
+        weights = torch.stack([(value == level).double().mean() for level in value.unique()])
+        if clear and (weights * means.square()).sum() > 0.9 * codes[:, 0].square().mean():
+            return float(case)
+    return float(_NONE)
 
 
-def _made(answer) -> str:
+def _made(answer) -> float:
     made = answer()
     if isinstance(made, dict):
         made = [made.get(name) for name in ("x", "y", "radius")]
@@ -389,7 +387,7 @@ EXERCISES = (
     ),
     Exercise(
         id="04.6",
-        solution=lambda: ([-1, 0, 1], [-1, 0, 1], [4, 5, 6, 7, 8]),
+        solution=lambda: tuple(map(torch.tensor, ([-1.0, 0, 1], [-1.0, 0, 1], [4.0, 5, 6, 7, 8]))),
         mistakes=(
             Mistake(
                 lambda: ([-3, -1, 1, 3], [-1, 0, 1], [5, 6, 7]),
@@ -405,6 +403,19 @@ EXERCISES = (
                 lambda: ([-1.5, 0, 1.5], [-1.5, 0, 1.5], [5.0, 6.0, 7.0]),
                 "a primeira componente dos seus discos não é de um fator só, ou mal se separa da segunda (a folga pedida é de "
                 "20%). Aumente a diferença entre as variâncias, sem passos tão grandes que o disco mude de lugar de todo.",
+            ),
+            Mistake(
+                lambda: ([-1, 0, 1], [-1, 0, 1], [5, 7, 9]),
+                "há discos cortados pela borda. O maior raio, mais meio pixel de borda, mais o maior deslocamento, não pode "
+                "passar de 12 pixels em x nem de 10 em y, que são as metades da imagem.",
+            ),
+            Mistake(
+                lambda: ([-1, 0, 1], [-1, 0, 1], [-5, 5, 6]),
+                "os raios devem ser positivos. A ordem das listas é x, y e raio.",
+            ),
+            Mistake(
+                lambda: ([-1, 0, 1], [-1, 0, 1], [5, 6]),
+                "cada fator deve ter ao menos três valores diferentes, e algum deles tem menos.",
             ),
         ),
         measure=behaviour(_made),

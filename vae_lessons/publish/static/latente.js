@@ -92,6 +92,8 @@
       this.paper.setAttribute("aria-label", "Papel: desenhe com o mouse ou o dedo");
       this.seen = this.pixels("vae-imagem vae-visto");
       this.rebuilt = this.pixels("vae-imagem vae-visto");
+      this.seen.setAttribute("aria-label", "O desenho como o modelo o vê");
+      this.rebuilt.setAttribute("aria-label", "A reconstrução do desenho");
       const clear = make("button", { type: "button", textContent: "Apagar" });
       clear.addEventListener("click", () => { this.wipe(); this.q = null; this.terms.textContent = ""; this.later(); });
       this.terms = make("p", { className: "vae-legenda", textContent: "" });
