@@ -171,7 +171,7 @@ WRONG = [
     ("03.7", (1 / 64, 2), "para o lado errado"),
     ("03.7", (64, 2), "as unidades ativas não são as do treino com ele"),
     ("03.6", lambda step, warmup_steps: step // warmup_steps, "a divisão inteira"),
-    ("03.7", (64, 1), "as unidades ativas não são as do treino com ele"),
+    ("03.7", (64, 1), "a contagem não é a do treino com ele"),
     ("03.7", (784, 0), "o exercício treina nas pequenas"),
     ("03.7", (0, 64), "o par está trocado"),
 ]

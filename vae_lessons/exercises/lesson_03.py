@@ -391,13 +391,15 @@ EXERCISES = (
                 "as unidades ativas estão certas, e β foi para o lado errado: multiplique a perda inteira por uma constante "
                 "até que a reconstrução volte a ser a soma.",
             ),
-            *(
-                Mistake(
-                    (64, units),
-                    "β está certo, e as unidades ativas não são as do treino com ele. O β entrou na TrainConfig, e foi o modelo "
-                    "treinado que você mediu?",
-                )
-                for units in (1, 2)
+            Mistake(
+                (64, 2),
+                "β está certo, e as unidades ativas não são as do treino com ele. O β entrou na TrainConfig, e foi o modelo "
+                "treinado que você mediu?",
+            ),
+            Mistake(
+                (64, 1),
+                "β está certo, e a contagem não é a do treino com ele: treine com as épocas, o passo e a rede do enunciado, "
+                "e conte na validação.",
             ),
             Mistake(
                 (1, 2),
