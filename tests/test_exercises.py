@@ -133,6 +133,12 @@ def test_unknown_mistakes_are_explained(answer, expected):
     assert expected in grade(SQUARE, answer).message
 
 
+def test_a_number_too_large_is_not_called_an_index():
+    result = grade(SQUARE, lambda x: x * 2.0**2000)
+    assert "grande demais" in result.message
+    assert "índice" not in result.message
+
+
 def test_an_answer_that_changes_its_input_does_not_spoil_the_check():
     def in_place(x):
         return x.mul_(x)
