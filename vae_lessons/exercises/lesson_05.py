@@ -117,12 +117,9 @@ EXERCISES = (
                 lambda logits, e: (logits - torch.log(-torch.log(torch.rand_like(e)))).argmax(-1),
                 "você sorteou o seu próprio ruído. O acaso vem pronto, em e.",
             ),
-            *(
-                Mistake(again, "você sorteou de novo, pelas probabilidades. O acaso vem pronto, em e: use-o.")
-                for again in (
-                    lambda logits, e: torch.distributions.Categorical(logits=logits).sample((len(e),)),
-                    lambda logits, e: torch.multinomial(torch.softmax(logits, -1), len(e), replacement=True),
-                )
+            Mistake(
+                lambda logits, e: torch.multinomial(torch.softmax(logits, -1), len(e), replacement=True),
+                "você sorteou de novo, pelas probabilidades. O acaso vem pronto, em e: use-o.",
             ),
             Mistake(
                 lambda logits, e: (logits - torch.log(e)).argmax(-1) + 1,
@@ -564,7 +561,7 @@ EXERCISES = (
                 "essa parece a média do excesso. Ela esconde o que se pergunta: em quantas imagens, uma a uma, ele é positivo?",
             ),
             Mistake(
-                0.76,
+                0.74,
                 "parece a fração com uma temperatura entre a da lição e a pedida. Confira τ no treino e na medida.",
             ),
         ),
