@@ -3,11 +3,10 @@
 As figuras não passam pelo pyplot: nada fica aberto nem muda o estado de quem chamou.
 """
 
-import functools
 import io
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib
 import matplotlib.patheffects
@@ -34,19 +33,6 @@ _TITLES = {  # dos painéis das curvas; as outras grandezas levam o nome que tê
     "log_likelihood": r"Log-verossimilhança  $\mathrm{E}_q[\log p(x|z)]$",
     "kl": r"$\mathrm{KL}(q(z|x)\,\|\,p(z))$",
 }
-
-
-def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Desenha com os parâmetros de `style`, sem mudar os de quem chamou, e com vírgula decimal nos eixos."""
-
-    @functools.wraps(draw)
-    def styled(*args, **kwargs) -> Figure:
-        with matplotlib.rc_context(style.RC):
-            fig = draw(*args, **kwargs)
-        style.decimal_commas(fig)
-        return fig
-
-    return styled
 
 
 def png(fig: Figure, *, dpi: int = 100) -> bytes:
@@ -79,7 +65,7 @@ def show(fig: Figure, alt: str) -> None:
         sys.modules["matplotlib.pyplot"].close(fig)
 
 
-@_styled
+@style.styled
 def image_grid(
     images: Tensor,
     image_shape: tuple[int, int],
@@ -141,7 +127,7 @@ def samples(mean: Tensor, sample: Tensor, image_shape: tuple[int, int]) -> Figur
     return _rows({"média de p(x|z)": mean, "amostra de p(x|z)": sample}, image_shape)
 
 
-@_styled
+@style.styled
 def latent_manifold(model: VAE, image_shape: tuple[int, int], *, n: int = 15, dims: tuple[int, int] = (0, 1)) -> Figure:
     """Médias decodificadas numa grade n×n de dois latentes: o plano latente visto pelo decodificador.
 
@@ -187,7 +173,7 @@ def latent_manifold(model: VAE, image_shape: tuple[int, int], *, n: int = 15, di
     return fig
 
 
-@_styled
+@style.styled
 def training_curves(history, *, per: str = "imagem") -> Figure:
     """A média de cada época, em nats por imagem, um painel por grandeza: a ELBO e seus dois termos, ou o que houver.
 
@@ -225,7 +211,7 @@ def training_curves(history, *, per: str = "imagem") -> Figure:
     return fig
 
 
-@_styled
+@style.styled
 def latent_scatter(
     codes: Tensor,
     labels: Tensor | None = None,

@@ -4,10 +4,13 @@ Vale para as figuras do matplotlib, os diagramas SVG e os exploradores. Não dep
 """
 
 import base64
+import functools
 import html
 import math
 import re
+from collections.abc import Callable
 
+import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
@@ -151,6 +154,19 @@ class _CommaFormatter(ScalarFormatter):
 
     def __call__(self, x, pos=None) -> str:
         return super().__call__(x, pos).replace("-", "−").replace(".", ",")
+
+
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Desenha com os parâmetros `RC`, sem mudar os de quem chamou, e com vírgula decimal nos eixos."""
+
+    @functools.wraps(draw)
+    def with_style(*args, **kwargs) -> Figure:
+        with matplotlib.rc_context(RC):
+            fig = draw(*args, **kwargs)
+        decimal_commas(fig)
+        return fig
+
+    return with_style
 
 
 def decimal_commas(fig: Figure) -> None:

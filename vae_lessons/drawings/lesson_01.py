@@ -1,8 +1,7 @@
 """Os desenhos da lição 01: a desigualdade de Jensen, a ELBO e a lacuna, o espaço latente com os seus buracos."""
 
-import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib
 import torch
@@ -38,20 +37,7 @@ _LINE = {
 _POSITIONS = "viridis"  # o mapa de cores da posição ao longo das duas luas
 
 
-def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Desenha com os parâmetros de `style`, sem mudar os de quem chamou, e com vírgula decimal nos eixos."""
-
-    @functools.wraps(draw)
-    def styled(*args, **kwargs) -> Figure:
-        with matplotlib.rc_context(style.RC):
-            fig = draw(*args, **kwargs)
-        style.decimal_commas(fig)
-        return fig
-
-    return styled
-
-
-@_styled
+@style.styled
 def lamp_curves(
     z: Tensor, prior: Tensor, likelihood: Tensor, posterior: Tensor, candidates: Mapping[str, Tensor]
 ) -> Figure:
@@ -77,7 +63,7 @@ def lamp_curves(
     return fig
 
 
-@_styled
+@style.styled
 def jensen(w: Tensor, q: Tensor, names: Sequence[str]) -> Figure:
     """Os pontos (w, log w), com massa q, o polígono de que são vértices, o centro de massa e a curva acima dele.
 
@@ -105,7 +91,7 @@ def jensen(w: Tensor, q: Tensor, names: Sequence[str]) -> Figure:
     return fig
 
 
-@_styled
+@style.styled
 def climb(elbos: Tensor, log_evidence: float, z: Tensor, posterior: Tensor, snapshots: Mapping[int, Tensor]) -> Figure:
     """À esquerda, a ELBO passo a passo sob log p(x); à direita, a q de alguns passos e a posterior.
 
@@ -126,7 +112,7 @@ def climb(elbos: Tensor, log_evidence: float, z: Tensor, posterior: Tensor, snap
     return fig
 
 
-@_styled
+@style.styled
 def two_forms(spread: Tensor, forms: Mapping[str, tuple[Tensor, Tensor]], log_evidence: float) -> Figure:
     """Em cada painel, duas parcelas e a soma delas, em função do desvio padrão de q.
 
@@ -148,7 +134,7 @@ def two_forms(spread: Tensor, forms: Mapping[str, tuple[Tensor, Tensor]], log_ev
     return fig
 
 
-@_styled
+@style.styled
 def three_objectives(
     latents: Mapping[str, tuple[Tensor, Tensor | None]], generated: Mapping[str, Tensor], data: Tensor, position: Tensor
 ) -> Figure:
@@ -175,7 +161,7 @@ def three_objectives(
     return fig
 
 
-@_styled
+@style.styled
 def holes(ticks: Tensor, density: Tensor, hole: Tensor, generated: Tensor, from_hole: Tensor, data: Tensor) -> Figure:
     """À esquerda, a posterior agregada e, hachurados, os buracos; à direita, os pontos gerados dali e os demais.
 
@@ -199,7 +185,7 @@ def holes(ticks: Tensor, density: Tensor, hole: Tensor, generated: Tensor, from_
     return fig
 
 
-@_styled
+@style.styled
 def disagreement(rhos: Tensor, log_p: Tensor, elbo: Tensor) -> Figure:
     """log p(x) e a melhor ELBO em função de um parâmetro; uma seta vai do máximo de uma ao da outra. Tudo [R]."""
     top_p, top_elbo = rhos[log_p.argmax()].item(), rhos[elbo.argmax()].item()
@@ -219,7 +205,7 @@ def disagreement(rhos: Tensor, log_p: Tensor, elbo: Tensor) -> Figure:
     return fig
 
 
-@_styled
+@style.styled
 def whole_picture(
     true: Tensor,
     model: Tensor,
@@ -262,7 +248,7 @@ def whole_picture(
     return fig
 
 
-@_styled
+@style.styled
 def bounds(ks: Sequence[int], columns: Mapping[str, Sequence[float]], log_evidence: float) -> Figure:
     """Várias contas em função do número de amostras, com log p(x) por referência. columns: nome → um valor por k."""
     fig = Figure(figsize=(7.4, 3.6))
@@ -277,7 +263,7 @@ def bounds(ks: Sequence[int], columns: Mapping[str, Sequence[float]], log_eviden
     return fig
 
 
-@_styled
+@style.styled
 def gaps(levels: Mapping[str, float]) -> Figure:
     """Três níveis, do mais alto ao mais baixo, como pontos numa reta de nats, e as duas lacunas entre eles."""
     names, values = list(levels), list(levels.values())
@@ -303,7 +289,7 @@ def gaps(levels: Mapping[str, float]) -> Figure:
     return fig
 
 
-@_styled
+@style.styled
 def posteriors(ticks: Tensor, panels: Mapping[str, tuple[Tensor, Mapping[str, tuple[Tensor, Tensor]]]]) -> Figure:
     """Posteriores verdadeiras, em azul, com as normais por cima, em elipses de dois desvios padrão.
 

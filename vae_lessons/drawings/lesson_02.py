@@ -1,9 +1,7 @@
 """Os desenhos da lição 02: gradientes de esperanças, as variâncias deles e os treinos que se comparam."""
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-import matplotlib
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -17,11 +15,10 @@ from vae_lessons.style import (
     MIST,
     PATHWISE,
     PINK,
-    RC,
     SCORE_FUNCTION,
     Q,
-    decimal_commas,
     number,
+    styled,
 )
 
 # Cada estimador, em todas as figuras da lição: a cor, o traço e a marca.
@@ -35,18 +32,7 @@ LOOKS = {
 }
 
 
-def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    @functools.wraps(draw)
-    def styled(*arguments, **options) -> Figure:
-        with matplotlib.rc_context(RC):
-            fig = draw(*arguments, **options)
-        decimal_commas(fig)
-        return fig
-
-    return styled
-
-
-@_styled
+@styled
 def expectations(
     z: Tensor,
     functions: Mapping[str, Tensor],
@@ -85,7 +71,7 @@ def expectations(
     return fig
 
 
-@_styled
+@styled
 def gradient_histograms(estimates: Mapping[str, tuple[Tensor, Tensor, float]]) -> Figure:
     """Por parâmetro: os sorteios do REINFORCE, os da reparametrização e o gradiente certo. Mostra 99,8% deles."""
     fig = Figure(figsize=(9, 3.4))
@@ -103,7 +89,7 @@ def gradient_histograms(estimates: Mapping[str, tuple[Tensor, Tensor, float]]) -
     return fig
 
 
-@_styled
+@styled
 def fast_sine(z: Tensor, density: Tensor, f: Tensor, omegas: Tensor, path: Tensor, score: Tensor) -> Figure:
     """À esquerda, sen(ωz) sob q; à direita, as duas variâncias contra ω."""
     fig = Figure(figsize=(9, 3.3))
@@ -121,7 +107,7 @@ def fast_sine(z: Tensor, density: Tensor, f: Tensor, omegas: Tensor, path: Tenso
     return fig
 
 
-@_styled
+@styled
 def variance_sweeps(
     sweeps: Mapping[str, tuple[str, Sequence[float]]],
     lines: Mapping[tuple[str, str], tuple[Tensor, Tensor]],
@@ -144,7 +130,7 @@ def variance_sweeps(
     return fig
 
 
-@_styled
+@styled
 def ascents(trajectories: Mapping[str, Mapping[str, Tensor]], best: Mapping[str, float], starts: int) -> Figure:
     """Um painel por f: μ a cada passo, [T, R] por estimador; a faixa vai do decil de baixo ao de cima."""
     fig = Figure(figsize=(9, 3.5))
@@ -160,7 +146,7 @@ def ascents(trajectories: Mapping[str, Mapping[str, Tensor]], best: Mapping[str,
     return fig
 
 
-@_styled
+@styled
 def training_bands(curves: Mapping[str, Tensor], epochs_to_steps: int, without_z: float) -> Figure:
     """ELBO de teste [M, épocas] de cada estimador, contra os passos: a média e a faixa das M sementes."""
     fig = Figure(figsize=(9, 4.2))
@@ -177,7 +163,7 @@ def training_bands(curves: Mapping[str, Tensor], epochs_to_steps: int, without_z
     return fig
 
 
-@_styled
+@styled
 def variance_along(epochs: Sequence[int], variances: Mapping[str, Sequence[float]]) -> Figure:
     """A variância total do gradiente do codificador ao longo do treino."""
     fig = Figure(figsize=(8.2, 3.8))

@@ -1,10 +1,8 @@
 """Os desenhos da lição 05: o simplex, viés contra variância, treinos com faixas e códigos."""
 
-import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-import matplotlib
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -25,18 +23,7 @@ _CLASSES = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "^"))  # cor e marca de cada vé
 _VERTICES = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.5, 3**0.5 / 2]], dtype=torch.float64)
 
 
-def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """A figura nasce com os parâmetros de style.RC, e os do leitor ficam como estavam."""
-
-    @functools.wraps(draw)
-    def styled(*args, **kwargs) -> Figure:
-        with matplotlib.rc_context(style.RC):
-            return draw(*args, **kwargs)
-
-    return styled
-
-
-@_styled
+@style.styled
 def simplex(samples: Mapping[float, Tensor], winners: Tensor) -> Figure:
     """Um triângulo por temperatura, com as amostras [R, 3] na cor de quem venceria o argmax, winners [R]."""
     fig = Figure(figsize=(9, 2.8))
@@ -53,7 +40,7 @@ def simplex(samples: Mapping[float, Tensor], winners: Tensor) -> Figure:
     return fig
 
 
-@_styled
+@style.styled
 def densities(panels: Mapping[float, tuple[Tensor, Tensor, Tensor]]) -> Figure:
     """Por temperatura, (amostras de y₁ [R], grade [G], densidade na grade [G]): o histograma e a fórmula."""
     fig = Figure(figsize=(9, 2.8))
@@ -67,7 +54,7 @@ def densities(panels: Mapping[float, tuple[Tensor, Tensor, Tensor]]) -> Figure:
     return fig
 
 
-@_styled
+@style.styled
 def tradeoff(temperatures: Sequence[float], curves: Mapping[str, list], levels: Mapping[str, tuple]) -> Figure:
     """Viés e desvio padrão relativos: curves, um par por temperatura; levels, um par de quem não tem temperatura."""
     fig = Figure(figsize=(9, 3.5))
@@ -84,7 +71,7 @@ def tradeoff(temperatures: Sequence[float], curves: Mapping[str, list], levels: 
     return fig
 
 
-@_styled
+@style.styled
 def training_bands(series: Mapping[str, Tensor], ylabel: str, *, lowest: float) -> Figure:
     """Por estimador, a grandeza [sementes, épocas]: a linha é a média, e a faixa vai da pior à melhor semente."""
     fig = Figure(figsize=(8.5, 3.8))
@@ -99,7 +86,7 @@ def training_bands(series: Mapping[str, Tensor], ylabel: str, *, lowest: float) 
     return fig
 
 
-@_styled
+@style.styled
 def against_evidence(log_evidence: Tensor, panels: Mapping[str, Tensor]) -> Figure:
     """Um painel por número, um ponto por imagem: log p(x) exato [B] em x, o número [B] em y; sombra: acima dele."""
     fig = Figure(figsize=(9, 3.9))
@@ -116,7 +103,7 @@ def against_evidence(log_evidence: Tensor, panels: Mapping[str, Tensor]) -> Figu
     return fig
 
 
-@_styled
+@style.styled
 def one_change(images: Tensor, image_shape: tuple[int, int], classes: Tensor, row_titles: Sequence[str]) -> Figure:
     """images [R·K, D], K por linha, a primeira de cada linha a original: moldura dela, e a classe [R, K] acima."""
     columns = classes.shape[1]
@@ -129,7 +116,7 @@ def one_change(images: Tensor, image_shape: tuple[int, int], classes: Tensor, ro
     return fig
 
 
-@_styled
+@style.styled
 def codes_and_digits(conditional: Tensor, latent: str, information: Tensor, by_chance: float) -> Figure:
     """P(classe | dígito) [K, 10] de um latente e, ao lado, a informação mútua [N] de cada um com o dígito."""
     fig = Figure(figsize=(9, 3.7))
@@ -147,7 +134,7 @@ def codes_and_digits(conditional: Tensor, latent: str, information: Tensor, by_c
     return fig
 
 
-@_styled
+@style.styled
 def confusion(table: Tensor, classes: Sequence[str], ax_title: str) -> Figure:
     """Contagens [10 classes, 10 dígitos], já na ordem em que se mostram."""
     fig = Figure(figsize=(5.4, 4.0))
