@@ -1,6 +1,8 @@
 """Um site pequeno, de duas lições, montado uma vez para todos os testes que olham para ele."""
 
+import atexit
 import functools
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -67,5 +69,6 @@ def write_lessons(folder: Path) -> list[Path]:
 @functools.cache
 def toy_site() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="pagina-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     publish(write_lessons(folder), folder / "site", repository=REPOSITORY)
     return folder / "site"

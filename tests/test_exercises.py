@@ -133,6 +133,12 @@ def test_unknown_mistakes_are_explained(answer, expected):
     assert expected in grade(SQUARE, answer).message
 
 
+def test_a_number_too_large_is_not_called_an_index():
+    result = grade(SQUARE, lambda x: x * 2.0**2000)
+    assert "grande demais" in result.message
+    assert "índice" not in result.message
+
+
 def test_an_answer_that_changes_its_input_does_not_spoil_the_check():
     def in_place(x):
         return x.mul_(x)
@@ -219,8 +225,8 @@ RIGHT = [
     ("02.1", own_samples),
     ("02.1", lambda f, q, z: (f(z.detach()) * q.log_prob(z.detach()).sum(-1)).mean()[None]),
     ("02.2", lambda *a: torch.stack(EXERCISES["02.2"].solution(*a))),
-    ("02.3", math.ceil(495 / 4)),
-    ("02.3", Fraction(124)),
+    ("02.3", math.ceil(1251.75)),
+    ("02.3", Fraction(1252)),
     ("03.1", lambda mean, log_var: torch.distributions.Normal(mean, (0.5 * log_var).exp()).rsample()),
     ("03.1", lambda mean, log_var: mean - log_var.exp().sqrt() * torch.randn(mean.shape)),
     ("03.2", lambda mean, log_var: list((0.5 * (log_var.exp() + mean**2 - 1 - log_var)).sum(1))),
@@ -370,26 +376,26 @@ def test_no_wrong_choice_is_told_the_right_letters(exercise_id):
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (-124, "Confira o sinal"),
-        (248, "Parece sobrar ou faltar um fator 2"),
-        (1240, "uma potência de 10"),
-        (125, "está perto. Confira a última conta e o arredondamento"),
-        (3e6, "A ordem de grandeza está errada"),
-        (200, "Releia o enunciado"),
-        ("124", "tire as aspas"),
-        ((123, 75), "escreva com ponto, 123.75"),
-        ("123,75", "troque a vírgula por ponto"),
-        ((123, 7, 5), "a vírgula faz uma tupla"),
-        (1 / 124, "Confira o que divide o quê"),
-        (124**2, "as potências e as raízes"),
-        (124**0.5, "as potências e as raízes"),
-        (124 / math.log(2), "Está em bits?"),
-        (math.log(124), "os logaritmos e as exponenciais"),
-        (124 + 0j, "complexo"),
-        (np.complex128(124), "complexo"),
+        (-1252, "Confira o sinal"),
+        (2504, "Parece sobrar ou faltar um fator 2"),
+        (12520, "uma potência de 10"),
+        (1253, "está perto. Confira a última conta e o arredondamento"),
+        (3e7, "A ordem de grandeza está errada"),
+        (2000, "Releia o enunciado"),
+        ("1252", "tire as aspas"),
+        ((1251, 75), "escreva com ponto, 1251.75"),
+        ("1251,75", "troque a vírgula por ponto"),
+        ((1251, 7, 5), "a vírgula faz uma tupla"),
+        (1 / 1252, "Confira o que divide o quê"),
+        (1252**2, "as potências e as raízes"),
+        (1252**0.5, "as potências e as raízes"),
+        (1252 / math.log(2), "Está em bits?"),
+        (math.log(1252), "os logaritmos e as exponenciais"),
+        (1252 + 0j, "complexo"),
+        (np.complex128(1252), "complexo"),
         (10**400, "grande demais"),
         (True, "esperava um número, mas veio True"),
-        ({124}, "um objeto do tipo set"),
+        ({1252}, "um objeto do tipo set"),
         (float("inf"), "infinito"),
     ],
 )

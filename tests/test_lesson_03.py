@@ -121,12 +121,30 @@ def deviation(log_var):
     return torch.exp(0.5 * log_var)
 
 
+def log_sigmoid(logits):
+    return torch.nn.functional.logsigmoid(logits)
+
+
+def given_half(log_var):
+    return -0.5 * (np.log(2 * np.pi) + log_var + 1).sum(-1)
+
+
+def other_half(mean, log_var):
+    return -0.5 * (np.log(2 * np.pi) + mean**2 + log_var.exp()).sum(-1)
+
+
 WRONG = [
     ("03.1", lambda mean, log_var: mean + deviation(log_var) * torch.randn(mean.shape[-1]), "o mesmo ruído em todas"),
     ("03.1", lambda mean, log_var: mean + deviation(log_var) * torch.randn(()), "um número só"),
     ("03.1", lambda mean, log_var: mean + torch.exp(2 * log_var) * torch.randn_like(mean), "exp(2 · log σ²) é σ⁴"),
     ("03.1", lambda mean, log_var: mean + torch.exp(log_var) * torch.randn_like(mean), "que é a variância"),
     ("03.1", lambda mean, log_var: mean + deviation(log_var).detach() * torch.randn_like(mean), "Tire o detach()"),
+    ("03.1", lambda mean, log_var: mean + 0.5 * torch.exp(log_var) * torch.randn_like(mean), "dentro do expoente"),
+    ("03.1", lambda mean, log_var: mean * torch.randn_like(mean) + deviation(log_var), "papéis estão trocados"),
+    ("03.2", lambda mean, log_var: other_half(mean, log_var), "só a outra metade"),
+    ("03.2", lambda mean, log_var: -other_half(mean, log_var), "com o sinal dela trocado"),
+    ("03.2", lambda mean, log_var: given_half(log_var) + other_half(mean, log_var), "somou as duas metades"),
+    ("03.2", lambda mean, log_var: given_half(log_var) + 0.5 * (mean**2 + log_var.exp()).sum(-1), "sobrou log 2π"),
     ("03.2", lambda mean, log_var: 0.5 * (log_var.exp() + mean**2 - log_var).sum(-1), "falta o −1"),
     ("03.2", lambda mean, log_var: 0.5 * ((1 + mean**2) * (-log_var).exp() - 1 + log_var).sum(-1), "a KL ao contrário"),
     ("03.2", lambda mean, log_var: 0.5 * (log_var.exp() + mean**2 - 1 + log_var).sum(-1), "o sinal de log σ²"),
@@ -134,6 +152,14 @@ WRONG = [
     ("03.3", lambda x, logits: -bce(logits, x), "falta somar sobre os pixels"),
     ("03.3", lambda x, logits: -bce(logits, x).mean(-1), "a média sobre os pixels"),
     ("03.3", lambda x, logits: (x * logits - logits.exp()).sum(-1), "falta o 1"),
+    ("03.3", lambda x, logits: torch.nn.functional.binary_cross_entropy_with_logits(logits, x), "sem reduction"),
+    (
+        "03.3",
+        lambda x, logits: (x * log_sigmoid(logits) + (1 - x) * (1 - log_sigmoid(logits))).sum(-1),
+        "sigmoide de −ℓ",
+    ),
+    ("03.4", lambda batches: sum(batch.sum() for batch in batches) / 4000, "o 4000 do enunciado"),
+    ("03.4", lambda batches: sum(batch.sum() for batch in batches) / 128, "o 128 do enunciado"),
     ("03.4", lambda batches: torch.stack([batch.mean() for batch in batches]).mean(), "a média das médias"),
     ("03.5", (0, 5), "a vírgula separa dois números"),
     ("03.5", (0, 25), "a vírgula separa dois números"),
@@ -144,6 +170,8 @@ WRONG = [
     ("03.6", lambda step, warmup_steps: max(1.0, step / warmup_steps), "max e min estão trocados"),
     ("03.7", (1 / 64, 2), "para o lado errado"),
     ("03.7", (64, 2), "as unidades ativas não são as do treino com ele"),
+    ("03.6", lambda step, warmup_steps: step // warmup_steps, "a divisão inteira"),
+    ("03.7", (64, 1), "a contagem não é a do treino com ele"),
     ("03.7", (784, 0), "o exercício treina nas pequenas"),
     ("03.7", (0, 64), "o par está trocado"),
 ]

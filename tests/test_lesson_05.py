@@ -66,6 +66,13 @@ WRONG = [
     ("05.1", lambda logits, e: (logits - torch.log(e)).argmax(), "falta dizer ao argmax sobre qual dimensão"),
     ("05.1", lambda logits, e: (e / logits.exp()).argmax(-1), "chegou por último"),
     ("05.1", lambda logits, e: (e * torch.softmax(logits, -1)).argmin(-1), "a classe mais provável é a mais lenta"),
+    ("05.1", lambda logits, e: torch.multinomial(logits.softmax(-1), e.shape[0], True), "você sorteou de novo"),
+    ("05.1", lambda logits, e: (logits - e.log()).argmax(-1) + 1, "de 1 a K"),
+    (
+        "05.2",
+        lambda log_odds, u, t: torch.sigmoid((log_odds - (-u.log()).log() + (-(1 - u).log()).log()) / t),
+        "têm de ser independentes",
+    ),
     ("05.2", lambda log_odds, u, t: torch.sigmoid((torch.logit(u) - log_odds) / t), "você trocou as classes"),
     ("05.2", lambda log_odds, u, t: torch.sigmoid((log_odds + torch.logit(u)) / t**2), "ao quadrado"),
     (
@@ -74,6 +81,8 @@ WRONG = [
         "o seu próprio ruído",
     ),
     ("05.3", lambda hard, y: hard.requires_grad_(), "o gradiente que chega a y é zero"),
+    ("05.3", lambda hard, y: (hard - y).detach(), "falta somar y"),
+    ("05.4", lambda x, p: (x.log_softmax(-1) - p.log_softmax(-1)).sum((-2, -1)), "falta o peso q"),
     ("05.4", lambda x, p: (math.log(8) + (x.softmax(-1) * x.log_softmax(-1)).sum(-1)).sum(-1), "o 8 é o K da lição"),
     ("05.4", lambda x, p: with_distributions(x.mT, p.mT), "As classes são a última dimensão"),
     (
@@ -84,9 +93,12 @@ WRONG = [
     ("05.5", lambda epochs, end, floor: max(floor, 1 - (1 - floor) * epochs / end), "linha reta"),
     ("05.5", lambda epochs, end, floor: max(floor, math.exp(-epochs / end)), "qualquer que seja floor"),
     ("05.5", lambda epochs, end, floor: max(floor, floor ** (epochs // 1 / end)), "degraus"),
+    ("05.5", lambda epochs, end, floor: max(floor, 1 - epochs / end), "bate no piso antes de end"),
+    ("05.5", lambda epochs, end, floor: floor if epochs >= end else 1, "um degrau"),
     ("05.6", "ce", "esperava uma letra só, mas vieram 2"),
     ("05.7", 0.9, "com τ = 1"),
     ("05.7", 53.1, "porcentagem"),
+    ("05.7", 0.3, "Confira quatro coisas"),
     ("05.7", 0.02, "a média do excesso"),
 ]
 

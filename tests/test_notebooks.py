@@ -4,12 +4,8 @@ O nbval compara as saídas, mas deixa passar uma lição cujas saídas foram apa
 """
 
 import ast
-import functools
-import multiprocessing
-import os
 import re
 import statistics
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -21,7 +17,6 @@ from vae_lessons.authoring.reading import essential, hidden, rounded, stated, wh
 from vae_lessons.authoring.running import execute
 from vae_lessons.authoring.store import tidy
 from vae_lessons.exercises import EXERCISES
-from vae_lessons.processors import available
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 CELL_TIMEOUT = 600  # segundos: uma célula leva um décimo disso numa máquina livre
@@ -207,20 +202,10 @@ def test_every_exercise_waits_when_blank(path):
     assert not any(map(ignored, asked))
 
 
-@pytest.fixture(scope="session")
-def solved_lessons(request):
-    """{lição: a execução dela, resolvida, que está por vir}: as que se pediram, duas de cada vez."""
-    asked = [item.callspec.params["path"] for item in request.session.items if "solved_lessons" in item.fixturenames]
-    environment = os.environ | ({"OMP_NUM_THREADS": "1"} if available() < 4 else {})
-    run = functools.partial(execute, folder=NOTEBOOKS, timeout=CELL_TIMEOUT, environment=environment)
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield {path: pool.submit(run, solved(read(path))) for path in dict.fromkeys(asked)}
-
-
 @every_lesson
-def test_stored_solutions_pass_every_exercise(path, solved_lessons):
+def test_stored_solutions_pass_every_exercise(path):
     notebook = read(path)
-    executed = solved_lessons[path].result()
+    executed = execute(solved(notebook), NOTEBOOKS, timeout=CELL_TIMEOUT)
     asked = exercises(notebook)
     assert {e.id: verdicts(executed.cells[e.index]) for e in asked} == {e.id: ["✅"] for e in asked}
     stored, shown = ([bool(cell.outputs) for cell in code_cells(n)] for n in (notebook, executed))

@@ -48,13 +48,13 @@ def test_readme_has_one_command_to_open_and_one_to_test():
     (opening,) = readme_commands("jupyter lab")
     waiting = " ".join(f"{name}={value}" for name, value in processors.WAITING.items() if name == "GOMP_SPINCOUNT")
     assert opening.startswith(f"{install}{waiting} jupyter lab --allow-root ")
-    assert readme_commands("pytest -n 2$") == [f"{install}pytest -n 2"]
+    assert readme_commands("loadfile$") == [f"{install}pytest -n 2 --dist loadfile"]
 
 
 def test_ci_runs_the_test_command_of_the_readme_in_another_folder():
     extraction = re.search(r"^command=\$\((grep .+ README\.md)\)$", CI, re.MULTILINE)
     found = subprocess.run(["bash", "-c", extraction[1]], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert found.stdout.splitlines() == readme_commands("pytest -n 2$")
+    assert found.stdout.splitlines() == readme_commands("loadfile$")
     assert CI.splitlines()[-1] == 'eval "${command//.venv/$environment}"'
 
 

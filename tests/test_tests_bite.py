@@ -15,7 +15,7 @@ import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-LESSON = "notebooks/03_vae.ipynb"
+LESSON = "notebooks/01_elbo.ipynb"
 KL = (
     "vae_lessons/distributions.py",
     r"torch\.expm1\(difference\) - difference",

@@ -65,7 +65,9 @@ def expectations(
     for column, ((name, f), curve, slope) in enumerate(zip(functions.items(), curves, slopes, strict=True)):
         top, middle, bottom = axes[:, column]
         top.plot(z, f, color=BLACK, label="f(z)")
-        top.fill_between(z, density * f.max() / density.max() / 2, color=Q, alpha=0.3, linewidth=0, label="q(z), μ = 1")
+        top.fill_between(
+            z, density * f.max() / density.max() / 2, color=Q, alpha=0.3, linewidth=0, label="q(z), μ = 1 (sem escala)"
+        )
         top.set(title=name, ylabel="f(z)")
         middle.plot(z, curve, color=Q)
         middle.set(ylabel="E[f(z)]")
@@ -138,7 +140,7 @@ def variance_sweeps(
         ax.set_xticks(values, [number(value) for value in values])
     for ax in axes[:, 0]:
         ax.set_ylabel("variância em μ₁ (escala log)")
-    axes[0, 0].legend()
+    axes[0, 0].legend(title="marcas: medidas; linhas: fórmula")
     return fig
 
 
@@ -171,7 +173,7 @@ def training_bands(curves: Mapping[str, Tensor], epochs_to_steps: int, without_z
     ax.axhline(without_z, color=GREY, linewidth=1, label="sem usar z")
     ax.set(xlabel="passos do otimizador", ylabel="ELBO de teste (nats por imagem)", ylim=(-32, -23))
     ax.grid(axis="y", color=MIST, linewidth=0.8)
-    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    ax.legend(title=f"média e faixa de {len(curve)} sementes", loc="center left", bbox_to_anchor=(1, 0.5))
     return fig
 
 

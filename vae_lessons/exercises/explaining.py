@@ -33,6 +33,10 @@ _MEANINGS = (
         r"equal size|invalid for input|target size",
         "as formas de dois tensores não combinam; imprima a .shape de cada um",
     ),
+    (
+        r"result out of range|int too large|too large to convert|Overflow when unpacking",
+        "o número é grande demais para essa conta; conte ou tome o logaritmo antes",
+    ),
     (r"[Dd]imension out of range|index .* out of|out of range", "há um índice ou uma dimensão que não existe"),
     (r"unsupported operand|not supported between", "há uma conta entre coisas que não se somam nem se comparam"),
     (r"not subscriptable|not iterable|unpack", "um resultado foi aberto em mais partes do que tem"),

@@ -15,7 +15,7 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 784,
-                "784 é o número de pixels, e também o de algarismos em base 2. Aqui se contam os algarismos em base 10.",
+                "784 é o número de pixels, e o log₂ do número de imagens. Aqui se contam os algarismos em base 10.",
             ),
             Mistake(236, "236 é a parte inteira de log₁₀ do número. Quantos algarismos tem 10, cujo log₁₀ é 1?"),
             Mistake(
@@ -27,7 +27,7 @@ EXERCISES = (
                 6, "6 é de 784², o número de pares de pixels. Cada pixel tem duas possibilidades: é 2 elevado a 784."
             ),
             Mistake(
-                1888,
+                1889,
                 "aqui cada pixel teve 256 níveis de cinza. A pergunta é para pixels pretos ou brancos: duas possibilidades cada um.",
             ),
             Mistake(
@@ -45,6 +45,10 @@ EXERCISES = (
             Mistake(
                 lambda p, u: (u > p).float(),
                 "a desigualdade está ao contrário: assim o pixel acende com probabilidade 1 − p. Experimente com p = 0 e com p = 1.",
+            ),
+            Mistake(
+                lambda p, u: (u > 1 - p).float(),
+                "esse sorteio também é justo: acende com probabilidade p. Mas aqui se compara número a número, e devem acender os u pequenos.",
             ),
             Mistake(
                 lambda p, u: (p > 0.5).float().expand(u.shape),
@@ -72,8 +76,8 @@ EXERCISES = (
             ),
         ),
         measure=on_cases((_P, _U), (_P.flip(0), _U[:1]), (torch.full((5,), 0.3), _U)),
-        insight="Foi assim que se fez a linha do meio da figura.",
-        hint="Qual é a probabilidade de um número uniforme cair abaixo de 0,3?",
+        insight="Com as frequências dos pixels no lugar de p, saem nuvens como as da linha do meio da figura.",
+        hint="Use o u que veio, sem sortear de novo. Com que probabilidade um número uniforme cai abaixo de 0,3?",
     ),
     Exercise(
         id="00.3",
@@ -84,6 +88,7 @@ EXERCISES = (
                 -150.0,
                 "essa é a do modelo de dois números. Crie outro, com latent_dim=16, e treine-o com os mesmos SETTINGS.",
             ),
+            Mistake(34.0, "esse parece o ganho, em nats. Entregue a própria ELBO do modelo novo."),
             Mistake(-262.0, "essa parece a da primeira época. A última do histórico é history.elbo[-1]."),
         ),
         insight="São dezenas de nats a mais que com dois números.",

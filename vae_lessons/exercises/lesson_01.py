@@ -278,8 +278,8 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 "a",
-                "compare o log p(x) do seu modelo com o da ELBO. Se saíram iguais, o seu objetivo ainda sorteia: decodifique a "
-                "média.",
+                "compare o que o seu modelo gera fora da região dos dados com o da ELBO. Se saíram iguais, o seu objetivo ainda "
+                "sorteia: decodifique a média.",
             ),
             Mistake(
                 "b",

@@ -145,6 +145,19 @@ EXERCISES = (
                 "falta o peso f(z): o gradiente médio de log q(z), sozinho, é zero.",
             ),
             Mistake(
+                lambda f, q, z: (f(z) * q.log_prob(z.detach()).sum(-1)).mean(),
+                "você soltou o z dentro de log q(z), mas não o de f(z): o gradiente passou também por f. Faça z = z.detach() "
+                "antes de tudo.",
+            ),
+            Mistake(
+                lambda f, q, z: f(z.detach()).mean() * q.log_prob(z.detach()).sum(-1).mean(),
+                "você multiplicou duas médias. Cada f(z) multiplica o log q do seu próprio z, e só depois vem a média.",
+            ),
+            Mistake(
+                lambda f, q, z: (f(z.detach()) * q.log_prob(z.detach()).sum()).mean(),
+                "sem o -1, .sum() soma também as amostras, e cada f(z) multiplica o log q de todas. Some só as dimensões.",
+            ),
+            Mistake(
                 lambda f, q, z: len(z) * _score_surrogate(f, q, z),
                 "você somou sobre as L amostras. A estimativa da esperança é a média.",
             ),
@@ -172,6 +185,14 @@ EXERCISES = (
             Mistake(
                 _with_slope(lambda df, s, m, e: (df(m + s * e), df(m + s * e) * 0.5 * s)),
                 "falta o ε no segundo: ∂z/∂σ = ε, pois z = μ + σ ε.",
+            ),
+            Mistake(
+                _with_slope(lambda df, s, m, e: (df(m + s * e), df(m + s * e) * s)),
+                "no segundo faltam duas coisas: o ε de ∂z/∂σ e o ½ que sai de σ = exp(½ log σ²).",
+            ),
+            Mistake(
+                _with_slope(lambda df, s, m, e: (df(m + s * e), (df(m + s * e)).mean(0, keepdim=True) * 0.5 * s * e)),
+                "você multiplicou duas médias. Em cada amostra, a inclinação multiplica o ε do seu próprio sorteio.",
             ),
             Mistake(
                 _with_slope(lambda df, s, m, e: (df(m + s**2 * e), df(m + s**2 * e) * 0.5 * s * e)),
@@ -216,44 +237,40 @@ EXERCISES = (
     ),
     Exercise(
         id="02.3",
-        solution=124,
+        solution=1252,
         mistakes=(
             Mistake(
-                12,
-                "você comparou desvios padrão. A pergunta é sobre variâncias, e a da média cai com 1/L, não com 1/L².",
+                1251,
+                "quase, mas com essas a variância ainda passa um pouco da que se quer. Para que lado se arredonda?",
             ),
             Mistake(
-                11.1,
+                1251.75,
+                "essa é a razão, mas amostras são inteiras. Para que lado se arredonda, se a variância não pode passar?",
+            ),
+            Mistake(35, "você comparou desvios padrão e arredondou para baixo. A variância, ela mesma, cai com 1/L."),
+            Mistake(
+                36, "você comparou desvios padrão. A pergunta é sobre variâncias: a da média cai com 1/L, não com 1/L²."
+            ),
+            Mistake(
+                35.4,
                 "essa é a razão entre os desvios padrão. A pergunta é sobre variâncias, e é a variância que cai com 1/L.",
             ),
             Mistake(
-                11.12,
-                "essa é a razão entre os desvios padrão, arredondada. Quem cai com 1/L é a variância, não o desvio.",
-            ),
-            Mistake(
-                math.sqrt(495 / 4),
+                math.sqrt(1251.75),
                 "você tirou a raiz: essa é a razão entre os desvios padrão. A variância, ela mesma, cai com 1/L.",
             ),
             Mistake(
-                11,
-                "você comparou desvios padrão e arredondou para baixo. A pergunta é sobre variâncias, que caem com 1/L.",
+                1_566_879,
+                "você elevou a razão ao quadrado. A variância da média de L amostras é a de uma dividida por L.",
             ),
-            Mistake(
-                15_315, "você elevou a razão ao quadrado. A variância da média de L amostras é a de uma dividida por L."
-            ),
-            Mistake(22, "essa é a razão para σ. A pergunta é sobre o gradiente em μ."),
-            Mistake(
-                123.75,
-                "essa é a razão, mas amostras são inteiras. Para que lado se arredonda, se a variância não pode passar?",
-            ),
-            Mistake(
-                123, "quase, mas com essas a variância ainda passa um pouco da que se quer. Para que lado se arredonda?"
-            ),
-            Mistake(495, "essa é a variância do REINFORCE com uma amostra. Compare-a com a que se quer alcançar."),
-            Mistake(4, "essa é a variância a alcançar. Quantas amostras o REINFORCE precisa para descer até ela?"),
+            Mistake(124, "essa seria a resposta com σ = 1. Troque σ nas duas variâncias: as duas dependem dele."),
+            Mistake(313, "a variância da reparametrização também muda com σ: a sua ficou a de σ = 1."),
+            Mistake(495, "essa é a variância do REINFORCE com σ = 1. Refaça a conta com o σ do enunciado, nos dois."),
+            Mistake(372, "você pôs ½ no lugar de σ². O que vale ½ é σ: eleve-o ao quadrado."),
+            Mistake(46, "essa é a razão para σ. A pergunta é sobre o gradiente em μ."),
         ),
         tolerance=1e-6,
-        insight="Uma amostra reparametrizada vale 124 do REINFORCE, e ele paga todas.",
+        insight="Uma amostra reparametrizada vale aqui mais de mil do REINFORCE, e ele paga todas.",
         hint="A variância da média de L amostras é a de uma dividida por L; as duas de uma amostra saem das fórmulas acima.",
     ),
     Exercise(
@@ -304,6 +321,18 @@ EXERCISES = (
             Mistake(
                 lambda L: L / (L - 1),
                 "isso é o fator que corrige. A pergunta é por quanto o gradiente sai multiplicado antes da correção.",
+            ),
+            Mistake(
+                lambda L: 1 / (L - 1),
+                "esse é o peso de cada uma das outras na média delas. Na média de todas, que peso tem f(z_l)?",
+            ),
+            Mistake(
+                lambda L: L - 1.0,
+                "um fator maior do que 1 aumentaria o gradiente. Falta dividir: a média de todas tem quantos valores?",
+            ),
+            Mistake(
+                lambda L: L / (L + 1),
+                "são L valores ao todo, com o próprio f(z_l) entre eles: não entra um a mais.",
             ),
             Mistake(
                 lambda L: (L - 2) / (L - 1),

@@ -1,5 +1,7 @@
 """Exercícios da lição 03: as peças de um VAE, e os erros com que elas costumam ser publicadas."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -61,6 +63,16 @@ def _kl(mean: Tensor, log_var: Tensor) -> Tensor:
     return 0.5 * (log_var.exp() + mean.square() - 1 - log_var).sum(-1)
 
 
+def _given_half(log_var: Tensor) -> Tensor:
+    """E_q[log q(z)], a metade que o enunciado dá."""
+    return -0.5 * (math.log(2 * math.pi) + log_var + 1).sum(-1)
+
+
+def _other_half(mean: Tensor, log_var: Tensor) -> Tensor:
+    """E_q[log p(z)], a que ele pede."""
+    return -0.5 * (math.log(2 * math.pi) + mean.square() + log_var.exp()).sum(-1)
+
+
 def _bernoulli(x: Tensor, logits: Tensor) -> Tensor:
     return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(-1)
 
@@ -77,6 +89,14 @@ EXERCISES = (
             Mistake(
                 lambda mean, log_var: mean + torch.exp(2 * log_var) * torch.randn_like(mean),
                 "o expoente foi para o lado errado: exp(2 · log σ²) é σ⁴. Que potência de σ² é σ?",
+            ),
+            Mistake(
+                lambda mean, log_var: mean + 0.5 * torch.exp(log_var) * torch.randn_like(mean),
+                "o ½ fica dentro do expoente: ½ · exp(log σ²) é metade da variância, e não o desvio padrão.",
+            ),
+            Mistake(
+                lambda mean, log_var: mean * torch.randn_like(mean) + torch.exp(0.5 * log_var),
+                "os papéis estão trocados: quem multiplica o ruído é σ, e mean só se soma.",
             ),
             Mistake(
                 lambda mean, log_var: mean + log_var * torch.randn_like(mean),
@@ -160,6 +180,22 @@ EXERCISES = (
                 "faltou o ½ na frente: o seu valor é o dobro do certo, e equivale a treinar com β = 2.",
             ),
             Mistake(
+                lambda mean, log_var: -_other_half(mean, log_var),
+                "essa é a outra metade, E_q[log p], com o sinal dela trocado. Falta juntá-la à metade dada no enunciado.",
+            ),
+            Mistake(
+                _other_half,
+                "essa é só a outra metade, E_q[log p]. A KL é a metade dada no enunciado menos ela.",
+            ),
+            Mistake(
+                lambda mean, log_var: _given_half(log_var) + _other_half(mean, log_var),
+                "você somou as duas metades. A KL é a diferença entre elas: o log 2π tem de se cancelar.",
+            ),
+            Mistake(
+                lambda mean, log_var: _given_half(log_var) + 0.5 * (mean.square() + log_var.exp()).sum(-1),
+                "sobrou log 2π: a densidade da prior também traz a sua constante, ½ log 2π em cada dimensão.",
+            ),
+            Mistake(
                 lambda mean, log_var: _kl(mean, log_var) / mean.shape[-1],
                 "você tirou a média sobre as dimensões latentes. As dimensões são independentes: as KL se somam.",
             ),
@@ -202,6 +238,15 @@ EXERCISES = (
                 "isso é a entropia cruzada, que é −log p(x|z). Falta trocar o sinal.",
             ),
             *reduced(_bernoulli),
+            Mistake(
+                lambda x, logits: F.binary_cross_entropy_with_logits(logits, x),
+                'sem reduction="none", a função já devolve a média sobre imagens e pixels. Peça um valor por pixel, some '
+                "só sobre os pixels e confira o sinal.",
+            ),
+            Mistake(
+                lambda x, logits: (x * F.logsigmoid(logits) + (1 - x) * (1 - F.logsigmoid(logits))).sum(-1),
+                "log(1 − λ) não é 1 − log λ. Lembre que 1 − λ é a sigmoide de −ℓ.",
+            ),
             Mistake(
                 lambda x, logits: _bernoulli(x, torch.sigmoid(logits)),
                 "a sigmoide foi aplicada duas vezes: as funções ..._with_logits já a aplicam. Passe-lhes os logits.",
@@ -249,6 +294,13 @@ EXERCISES = (
             Mistake(
                 lambda batches: sum(batch.sum() for batch in batches) / (len(batches) * len(batches[0])),
                 "você supôs que todo lote tem o tamanho do primeiro. Conte as imagens de cada um.",
+            ),
+            *(
+                Mistake(
+                    lambda batches, size=size: sum(batch.sum() for batch in batches) / size,
+                    f"o {size} do enunciado não serve para qualquer lista de lotes: conte as imagens que vieram.",
+                )
+                for size in (4000, 128)
             ),
         ),
         measure=on_cases(
@@ -310,6 +362,10 @@ EXERCISES = (
                 "warmup_steps, não antes.",
             ),
             Mistake(
+                lambda step, warmup_steps: step // warmup_steps,
+                "a divisão inteira, //, joga fora a parte que importa, e falta o limite em 1. Use a comum, /.",
+            ),
+            Mistake(
                 lambda step, warmup_steps: min(1.0, step / 10),
                 "10 não serve para todo aquecimento: divida por warmup_steps.",
             ),
@@ -339,6 +395,11 @@ EXERCISES = (
                 (64, 2),
                 "β está certo, e as unidades ativas não são as do treino com ele. O β entrou na TrainConfig, e foi o modelo "
                 "treinado que você mediu?",
+            ),
+            Mistake(
+                (64, 1),
+                "β está certo, e a contagem não é a do treino com ele: treine com as épocas, o passo e a rede do enunciado, "
+                "e conte na validação.",
             ),
             Mistake(
                 (1, 2),

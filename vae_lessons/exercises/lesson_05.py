@@ -117,6 +117,21 @@ EXERCISES = (
                 lambda logits, e: (logits - torch.log(-torch.log(torch.rand_like(e)))).argmax(-1),
                 "você sorteou o seu próprio ruído. O acaso vem pronto, em e.",
             ),
+            *(
+                Mistake(again, "você sorteou de novo, pelas probabilidades. O acaso vem pronto, em e: use-o.")
+                for again in (
+                    lambda logits, e: torch.distributions.Categorical(logits=logits).sample((len(e),)),
+                    lambda logits, e: torch.multinomial(torch.softmax(logits, -1), len(e), replacement=True),
+                )
+            ),
+            Mistake(
+                lambda logits, e: (logits - torch.log(e)).argmax(-1) + 1,
+                "o sorteio está certo, mas as classes são numeradas de 0 a K − 1, e você contou de 1 a K.",
+            ),
+            Mistake(
+                lambda logits, e: (e / torch.log_softmax(logits, -1)).argmin(-1),
+                "você dividiu por log π, que é negativo: o tempo é e dividido por π.",
+            ),
             Mistake(
                 lambda logits, e: (torch.softmax(logits, -1) - torch.log(e)).argmax(-1),
                 "você somou o ruído a π. É a log π que ele se soma: em π, de 0 a 1, o ruído decide quase tudo.",
@@ -181,6 +196,21 @@ EXERCISES = (
             Mistake(
                 lambda log_odds, u, temperature: torch.sigmoid((log_odds - torch.log(-torch.log(u))) / temperature),
                 "isso é uma Gumbel só. Em y₁ entra a diferença de duas, g₁ − g₂, que tem outra distribuição.",
+            ),
+            Mistake(
+                lambda log_odds, u, temperature: torch.sigmoid(
+                    (log_odds - torch.log(-torch.log(u)) + torch.log(-torch.log1p(-u))) / temperature
+                ),
+                "você tirou as duas Gumbels da mesma uniforme, de u e de 1 − u, e elas têm de ser independentes. Inverta a "
+                "acumulada da diferença.",
+            ),
+            Mistake(
+                lambda log_odds, u, temperature: torch.sigmoid((log_odds + torch.log(u)) / temperature),
+                "log u só é negativo, e o ruído tem de ir aos dois lados: resolva σ(t) = u para t.",
+            ),
+            Mistake(
+                lambda log_odds, u, temperature: torch.sigmoid((log_odds + torch.sigmoid(u)) / temperature),
+                "você aplicou a acumulada a u. É a inversa dela que leva uma uniforme ao ruído.",
             ),
             Mistake(
                 lambda log_odds, u, temperature: torch.sigmoid((log_odds + u) / temperature),
@@ -282,6 +312,15 @@ EXERCISES = (
                 "o valor de y sobrou na soma: subtraia-o, sem que a subtração tenha gradiente.",
             ),
             Mistake(
+                lambda hard, y: (hard - y).detach(),
+                "falta somar y, com gradiente, ao que você devolveu: assim nem o valor é hard, nem há gradiente.",
+            ),
+            Mistake(
+                lambda hard, y: hard * y / y.detach(),
+                "o valor está quase certo, mas o gradiente é só o da classe sorteada, e dividido por y. Some, em vez de "
+                "multiplicar.",
+            ),
+            Mistake(
                 lambda hard, y: hard * y,
                 "o produto vale y na classe sorteada, e não 1, e só por ela passa gradiente.",
             ),
@@ -372,6 +411,18 @@ EXERCISES = (
                 "falta o logaritmo da razão q/p.",
             ),
             Mistake(
+                lambda logits, prior_logits: (torch.log_softmax(logits, -1) - torch.log_softmax(prior_logits, -1)).sum(
+                    (-2, -1)
+                ),
+                "falta o peso q: uma esperança multiplica cada parcela pela probabilidade da classe.",
+            ),
+            Mistake(
+                lambda logits, prior_logits: (
+                    torch.softmax(logits, -1) * (torch.log_softmax(logits, -1) - torch.log_softmax(prior_logits, 0))
+                ).sum((-2, -1)),
+                "você normalizou a prior sobre as categóricas. As classes são a última dimensão: o softmax é em -1.",
+            ),
+            Mistake(
                 lambda logits, prior_logits: -_kl(logits, prior_logits),
                 "o sinal está trocado: uma KL não é negativa.",
             ),
@@ -395,6 +446,22 @@ EXERCISES = (
             Mistake(
                 lambda epochs, end, floor: max(floor, 1 - (1 - floor) * epochs / end),
                 "as pontas estão certas, mas isso cai em linha reta. O que se pediu cai em exponencial.",
+            ),
+            Mistake(
+                lambda epochs, end, floor: max(floor, 1 - epochs / end),
+                "isso cai em linha reta, e bate no piso antes de end. O que se pediu cai em exponencial.",
+            ),
+            Mistake(
+                lambda epochs, end, floor: 1.0 if epochs < end else floor,
+                "isso é um degrau: τ fica em 1 até end. O que se pediu desce aos poucos, em exponencial.",
+            ),
+            Mistake(
+                lambda epochs, end, floor: max(floor, math.exp(-floor * epochs)),
+                "floor é aonde τ chega, e não a taxa: falta usar end. Resolva e^{−r·end} = floor.",
+            ),
+            Mistake(
+                lambda epochs, end, floor: max(floor, math.exp(math.log2(floor) * epochs / end)),
+                "você tirou a taxa de um logaritmo de base 2. O de e é o natural.",
             ),
             Mistake(
                 lambda epochs, end, floor: floor + (1 - floor) * (1 + math.cos(math.pi * min(1, epochs / end))) / 2,
@@ -484,12 +551,12 @@ EXERCISES = (
     ),
     Exercise(
         id="05.7",
-        solution=0.53,
-        tolerance=0.13,  # seis sementes deram de 0,50 a 0,60; com τ = 1, de 0,89 a 0,92; com τ = 0,5, de 0,72 a 0,79
+        solution=0.54,
+        tolerance=0.15,  # vinte sementes deram de 0,43 a 0,65; com τ = 1, de 0,89 a 0,92; com τ = 0,5, de 0,68 a 0,83
         mistakes=(
             Mistake(
                 0.91,
-                "essa é mais ou menos a fração com τ = 1. Foi mesmo com a outra temperatura que você treinou e mediu?",
+                "isso é o que se vê com τ = 1, ou pouco menos. Foi mesmo com a outra temperatura que você treinou e mediu?",
             ),
             Mistake(53.0, "pede-se uma fração, de 0 a 1, e não uma porcentagem."),
             Mistake(
@@ -501,6 +568,8 @@ EXERCISES = (
                 "parece a fração com uma temperatura entre a da lição e a pedida. Confira τ no treino e na medida.",
             ),
         ),
+        hint="Confira quatro coisas: τ = 0,25 no treino e na medida; a média dos 200 sorteios, imagem por imagem, antes de comparar; "
+        "log p(x) do modelo novo, e não o de `small`; e a fração de imagens em que a diferença é positiva.",
         insight="Em média o número já parece comportado, e em metade das imagens ainda passa de log p(x): não é um limite.",
     ),
 )

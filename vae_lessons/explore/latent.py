@@ -207,7 +207,7 @@ class LatentExplorer(Explorer):
         )
         ranking = [text("Da dimensão mais ativa à menos ativa:")] if len(order) > 2 else []
         colors = "" if self.data.y is None else f" cor, forma e {'nome' if self._named else 'número'} = classe;"
-        left = column(SIDE, self.map, text(f"Mapa: médias de q(z|x);{colors} ⌖ = z atual."))
+        left = column(SIDE, self.map, text(f"Mapa: médias de q(z|x);{colors} a mira = z atual."))
         right = column(400, self.caption, self.picture, c["show"], *ranking, sliders, row(c["random"], c["zero"]))
         right.layout.align_items = self.picture.layout.align_self = "center"
         encode = group("Codificar uma imagem", self._thumbnail("index"), widgets.VBox([c["index"], c["encode"]]))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellControlSignal, DeadKernelError
 from nbformat import NotebookNode
 from PIL import Image
 
@@ -68,7 +68,7 @@ def run(path: Path, on_cell: Callable[[int], None]) -> NotebookNode:
     try:
         with _recording_kernels():
             return tidy(execute(notebook, path.parent, on_cell=on_cell, environment=environment()))
-    except CellExecutionError as error:
+    except (CellControlSignal, DeadKernelError) as error:  # os erros da célula, o tempo que acabou, o kernel que morreu
         raise LessonError(f"{path.name} falhou:\n\n{error}") from error
 
 
