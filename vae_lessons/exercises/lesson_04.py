@@ -175,6 +175,10 @@ EXERCISES = (
                 "negativa.",
             ),
             Mistake(
+                lambda eigenvalues, beta, noise_var: 0.5 * (eigenvalues / (beta * noise_var)).log().abs(),
+                "o módulo tira o sinal, e não o engano: abaixo da água w = 0 e q é a prior. Quanto custa uma q igual à prior?",
+            ),
+            Mistake(
                 lambda eigenvalues, beta, noise_var: 2 * _rates(eigenvalues, beta, noise_var),
                 "falta um ½: ele está na frente da KL entre normais, e nada o cancela.",
             ),
@@ -366,6 +370,10 @@ EXERCISES = (
                 lambda information, entropies: (information.amax(0) / entropies).mean(),
                 "você esqueceu o segundo colocado. Sem a diferença, um fator repartido por dois latentes ganharia nota "
                 "cheia.",
+            ),
+            Mistake(
+                lambda information, entropies: ((information.amax(0) - information.mean(0)) / entropies).mean(),
+                "você subtraiu a média dos latentes. O rival do melhor é o segundo colocado, e só ele.",
             ),
             Mistake(
                 lambda information, entropies: information.amax(0).mean(),
