@@ -287,7 +287,11 @@ def test_batch_norm_normalizes_the_columns_even_if_the_batch_is_as_wide_as_the_l
 
 
 @pytest.mark.parametrize("lead", [(), (5,), (2, 5), (2, 3, 5), (0,)], ids=str)
-@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", lambda out: td.Normal(out, 1.0)], ids=str)
+@pytest.mark.parametrize(
+    "likelihood",
+    ["bernoulli", "gaussian", lambda out: td.Normal(out, 1.0)],
+    ids=["bernoulli", "gaussian", "torch_normal"],
+)
 def test_any_network_of_rows_takes_any_dimensions_in_front(lead, likelihood):
     encoder = nn.Sequential(nn.Unflatten(1, (1, 4, 3)), nn.Conv2d(1, 2, 3), nn.Flatten(), nn.LazyLinear(2 * Z))
     decoder = nn.Sequential(nn.Linear(Z, 8), nn.Unflatten(1, (2, 2, 2)), nn.ConvTranspose2d(2, 1, (3, 2)), nn.Flatten())

@@ -568,7 +568,11 @@ def test_convolutional_models_take_a_prior_too(prior):
 # Erros
 
 
-@pytest.mark.parametrize("prior", ["normal", 0, td.Normal, torch.zeros(2), nn.Linear(2, 2), object()], ids=str)
+@pytest.mark.parametrize(
+    "prior",
+    ["normal", 0, td.Normal, torch.zeros(2), nn.Linear(2, 2), object()],
+    ids=["text", "number", "class", "tensor", "network", "object"],
+)
 def test_what_is_not_a_distribution_is_refused(prior):
     with pytest.raises(TypeError, match=r"prior deve ser uma distribuição, com log_prob"):
         mlp_vae(6, 2, (8,), prior=prior)

@@ -45,6 +45,14 @@ def test_numbers_have_a_decimal_comma_and_a_true_minus(value, decimals, written)
 
 @pytest.mark.parametrize(
     ("value", "written"),
+    [(0.19, "0,19 nat"), (1.996, "2,00 nats"), (1.99, "1,99 nat"), (7.15, "7,15 nats"), (-24.7, "−24,70 nats")],
+)
+def test_the_unit_is_plural_from_two_on(value, written):
+    assert style.nats(value, 2) == written
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
     [
         (0, "0"),
         (0.5, "0,500"),

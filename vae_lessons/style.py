@@ -96,6 +96,13 @@ def number(value: float, decimals: int | None = None) -> str:
     return text.replace("-", "−").replace(".", ",")
 
 
+def nats(value: float, decimals: int | None = None) -> str:
+    """O número com a sua unidade, no singular abaixo de 2: "0,19 nat", "7,15 nats"."""
+    written = number(value, decimals)
+    whole = written.lstrip("−").split(",")[0]
+    return f"{written} {'nat' if whole in ('0', '1') else 'nats'}"
+
+
 def significant(value: float, figures: int = 3) -> str:
     """O número com `figures` algarismos significativos, os zeros da direita também: 0,500; 12,0; 1240."""
     if not value or not math.isfinite(value):
