@@ -12,14 +12,13 @@ import argparse
 import math
 import re
 import sys
-from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
 from nbformat import NotebookNode
 
+from vae_lessons.authoring.arguments import add_lessons, chosen_lessons
 from vae_lessons.authoring.exercises import tags
-from vae_lessons.files import user_path
 
 WORDS_PER_MINUTE, LINES_PER_MINUTE, MINUTES_PER_EXERCISE = 180, 20, 5
 SIDE_ROAD = "aprofundamento"
@@ -121,14 +120,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m vae_lessons.authoring.reading", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("lessons", nargs="*", type=user_path, help="as lições; sem elas, todas as de notebooks/")
-    paths = parser.parse_args(arguments).lessons or sorted(Path("notebooks").glob("*.ipynb"))
-    missing = [str(path) for path in paths if not path.is_file()]
-    if missing or not paths:
-        parser.error(
-            f"não encontrei {', '.join(missing) or 'lição alguma em notebooks/'}. Rode na raiz do repositório ou diga "
-            "o caminho de cada lição."
-        )
+    add_lessons(parser)
+    paths = chosen_lessons(parser, parser.parse_args(arguments).lessons)
     print(f"{'lição':42} {'essencial':>30}   {'inteira':>30}   prometido")
     for path in paths:
         notebook = nbformat.read(path, as_version=4)

@@ -17,8 +17,9 @@ import nbformat
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
+from vae_lessons.authoring.arguments import add_lessons, chosen_lessons
 from vae_lessons.authoring.running import execute
-from vae_lessons.files import user_path, write_atomically
+from vae_lessons.files import write_atomically
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _METADATA = {
@@ -97,14 +98,8 @@ def store(path: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m vae_lessons.authoring.store", description=__doc__.splitlines()[0])
-    parser.add_argument("lessons", nargs="*", type=user_path, help="as lições; sem elas, todas as de notebooks/")
-    paths = parser.parse_args(arguments).lessons or sorted(Path("notebooks").glob("*.ipynb"))
-    missing = [str(path) for path in paths if not path.is_file()]
-    if missing or not paths:
-        parser.error(
-            f"não encontrei {', '.join(missing) or 'lição alguma em notebooks/'}. Rode na raiz do repositório ou diga "
-            "o caminho de cada lição."
-        )
+    add_lessons(parser)
+    paths = chosen_lessons(parser, parser.parse_args(arguments).lessons)
     for path in paths:
         try:
             store(path)

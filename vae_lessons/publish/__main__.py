@@ -8,8 +8,8 @@ As lições são executadas. Se uma falhar, o site que havia fica como estava. �
 
 import argparse
 import sys
-from pathlib import Path
 
+from vae_lessons.authoring.arguments import add_lessons, chosen_lessons
 from vae_lessons.files import user_path
 
 _EXTRA = 'Falta {}, que monta as páginas. Instale-o com: pip install -e ".[page]"'
@@ -17,7 +17,7 @@ _EXTRA = 'Falta {}, que monta as páginas. Instale-o com: pip install -e ".[page
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m vae_lessons.publish", description=__doc__.splitlines()[0])
-    parser.add_argument("lessons", nargs="*", type=user_path, help="as lições; sem elas, todas as de notebooks/")
+    add_lessons(parser)
     parser.add_argument(
         "--output", type=user_path, required=True, help="a pasta do site, criada ou trocada por inteiro"
     )
@@ -27,13 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.hub and not options.repository:
         parser.error("--hub pede também --repository: é de lá que o JupyterHub traz as lições.")
-    lessons = options.lessons or sorted(Path("notebooks").glob("[0-9][0-9]_*.ipynb"))
-    missing = [str(path) for path in lessons if not path.is_file()]
-    if missing or not lessons:
-        parser.error(
-            f"não encontrei {', '.join(missing) or 'lição alguma em notebooks/'}. Rode na raiz do repositório ou diga "
-            "o caminho de cada lição."
-        )
+    lessons = chosen_lessons(parser, options.lessons)
     try:
         from vae_lessons.publish.links import Repository
         from vae_lessons.publish.site import SiteError, publish
