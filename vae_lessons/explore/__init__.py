@@ -6,6 +6,7 @@ from vae_lessons.explore.gradients import GradientExplorer, explore_gradients
 from vae_lessons.explore.gumbel import GumbelExplorer, explore_gumbel
 from vae_lessons.explore.latent import LatentExplorer, explore_latent
 from vae_lessons.explore.paths import slerp
+from vae_lessons.explore.style import StyleExplorer, explore_style
 
 __all__ = [
     "BetaExplorer",
@@ -13,10 +14,12 @@ __all__ = [
     "GradientExplorer",
     "GumbelExplorer",
     "LatentExplorer",
+    "StyleExplorer",
     "explore_beta",
     "explore_elbo",
     "explore_gradients",
     "explore_gumbel",
     "explore_latent",
+    "explore_style",
     "slerp",
 ]
