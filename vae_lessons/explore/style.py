@@ -69,7 +69,9 @@ def explore_style(
             "Passe um Dataset com y int64 [N]."
         )
     if not isinstance(latent_dim, int) or latent_dim < 1:
-        raise ValueError(f"latent_dim deve ser o número de latentes, um inteiro a partir de 1, mas veio {latent_dim!r}.")
+        raise ValueError(
+            f"latent_dim deve ser o número de latentes, um inteiro a partir de 1, mas veio {latent_dim!r}."
+        )
     return StyleExplorer(encode, decode, data, latent_dim, class_names)
 
 
