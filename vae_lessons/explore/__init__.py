@@ -7,6 +7,8 @@ from vae_lessons.explore.gradients import GradientExplorer, explore_gradients
 from vae_lessons.explore.gumbel import GumbelExplorer, explore_gumbel
 from vae_lessons.explore.kmeans import KMeansExplorer, explore_kmeans
 from vae_lessons.explore.latent import LatentExplorer, explore_latent
+from vae_lessons.explore.levels import LevelsExplorer, explore_levels
+from vae_lessons.explore.merge import MergeExplorer, explore_merge
 from vae_lessons.explore.paths import slerp
 from vae_lessons.explore.style import StyleExplorer, explore_style
 
@@ -18,6 +20,8 @@ __all__ = [
     "GumbelExplorer",
     "KMeansExplorer",
     "LatentExplorer",
+    "LevelsExplorer",
+    "MergeExplorer",
     "StyleExplorer",
     "explore_beta",
     "explore_codes",
@@ -26,6 +30,8 @@ __all__ = [
     "explore_gumbel",
     "explore_kmeans",
     "explore_latent",
+    "explore_levels",
+    "explore_merge",
     "explore_style",
     "slerp",
 ]
