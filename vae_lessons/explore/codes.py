@@ -3,6 +3,7 @@
 A cada movimento se decodificam duas grades de códigos, a da imagem e a trocada.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -227,7 +228,7 @@ class CodesExplorer(Explorer):
 
         require_steady("decode", answer)
         least, most = (float(value) for value in answer(2).aminmax())
-        if not (-1e-4 <= least and most <= 1 + 1e-4):  # NaN também
+        if not (least >= -1e-4 and most <= 1 + 1e-4):  # NaN também
             raise ValueError(
                 f"decode(índices) deve devolver pixels de 0 a 1, mas eles vão de {style.number(least, 2)} a "
                 f"{style.number(most, 2)}. Se são logits, passe-os por torch.sigmoid."
@@ -259,7 +260,7 @@ class CodesExplorer(Explorer):
         return paint
 
     def _paint_pictures(self, numbers: CodesNumbers) -> Callable[[Panel], None]:
-        """A imagem decodificada com as trocas, o contorno do que mudou e a célula; embaixo, a original e a sem trocas."""
+        """A imagem com as trocas, o contorno do que mudou e a célula; embaixo, a original e a sem trocas."""
 
         def paint(panel: Panel) -> None:
             width, height = _shown_size(self._greys.image_shape, _SIDE)
@@ -329,7 +330,7 @@ class CodesExplorer(Explorer):
         ax.set_yticks([_logarithm(tick) for tick in ticks], [style.number(tick) for tick in ticks])
         ax.tick_params(labelsize=9)
         ax.spines[["top", "right"]].set_visible(False)
-        ax.set_title(f"quantas células cada código tem; {self._dead}", fontsize=10)
+        ax.set_title(f"células de cada código; {self._dead}", fontsize=10)
 
     def _frame_map(self, fig: Figure) -> None:
         top, bottom = _LINE - _SMALL / 2 + 2, _HEIGHT - 2
@@ -368,9 +369,9 @@ def _checked_codebook(name: str, codebook: Tensor) -> Tensor:
     return codebook.detach().cpu()
 
 
-def _logarithm(count: float) -> float:
+def _logarithm(count: Tensor | float) -> float:
     """A altura da barra: 0 para o código morto, e cada fator de dez sobe o mesmo tanto."""
-    return float(np.log10(1 + 9 * count))
+    return math.log10(1 + 9 * float(count))
 
 
 def _edges(inside: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -125,8 +125,8 @@ class KMeansExplorer(Explorer):
         super()._show()
         n = self.numbers
         self.caption.value = (
-            f"{_dead_words(n).capitalize()}. Perplexidade {number(n.perplexity, 1)}: quantos códigos, usados por igual, "
-            "dariam a mesma entropia."
+            f"{_dead_words(n).capitalize()}. A perplexidade, {number(n.perplexity, 1)}, é quantos códigos, usados por "
+            "igual, dariam a mesma entropia."
         )
 
     def _paint_map(self, numbers: KMeansNumbers) -> Panel:

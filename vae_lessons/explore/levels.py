@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from vae_lessons import style
-from vae_lessons.explore.base import Explorer, column, picture, row, text, title
+from vae_lessons.explore.base import Explorer, column, picture, row, title
 from vae_lessons.explore.calls import quiet
 from vae_lessons.explore.canvas import GREYS, Canvas, Panel
 from vae_lessons.explore.images import Greys
@@ -20,6 +20,7 @@ from vae_lessons.explore.sliders import ExactSlider
 from vae_lessons.style import number, subscript
 
 _SHOWN = 12  # imagens na tela, quatro por linha
+_SPREAD = 48  # imagens de que se mede o desvio; as primeiras são as da tela
 _MEASURED = 200  # sorteios de que sai o alcance dos controles
 _PER_LEVEL = 2  # coordenadas de cada nível com controle
 _STEP = 0.1
@@ -56,9 +57,9 @@ def explore_levels(sample_below: Callable, latent_dims: Sequence[int], image_sha
 
 
 class LevelsNumbers(NamedTuple):
-    """fixed: quantos níveis, a partir do topo, estão fixos · latents: os valores deles, [Z] cada · pictures [12, D]: os
-    sorteios do resto · deviations [L + 1, D]: em cada pixel, o desvio padrão das imagens com 0, 1, ..., L níveis fixos ·
-    spreads [L + 1]: a média deles."""
+    """fixed: quantos níveis, a partir do topo, estão fixos · latents: os valores deles, [Z] cada · pictures [12, D]: as
+    imagens em que o resto foi sorteado · deviations [L + 1, D]: em cada pixel, o desvio padrão de 48 imagens com 0, 1,
+    ..., L níveis fixos · spreads [L + 1]: a média de cada desvio nos pixels."""
 
     fixed: int
     latents: list[Tensor]
@@ -92,8 +93,8 @@ class LevelsExplorer(Explorer):
         sliders = self._sliders(marginal)
         c = self.controls = {"fixed": self._fixed_control(), **sliders, **_buttons()}
         self.inputs = ("fixed", *sliders)
-        first, *_ = sliders
-        self.recorded = (("fixed", None), (first, _positions(sliders[first])))
+        by_level = [f"z{level}_{dims[0]}" for level, dims in enumerate(self._coordinates)]
+        self.recorded = (("fixed", None), *((name, _positions(sliders[name])) for name in by_level[:2]))
         fix = [title("Fixar, do topo para baixo"), c["fixed"]]
         move = [title("O que está fixo"), *(slider.with_number() for slider in sliders.values()), c["reference"]]
         rest = [title("O que está abaixo"), c["again"]]
@@ -119,7 +120,7 @@ class LevelsExplorer(Explorer):
         pictures = [self._redrawn(held[:count], draw) for count in range(len(held) + 1)]
         deviations = torch.stack([each.std(0, correction=0) for each in pictures])
         latents = [values[0] for values in held[:fixed]]
-        return LevelsNumbers(fixed, latents, pictures[fixed], deviations, deviations.mean(1))
+        return LevelsNumbers(fixed, latents, pictures[fixed][:_SHOWN], deviations, deviations.mean(1))
 
     def paint(self, numbers: LevelsNumbers) -> Image.Image:
         panel = self._canvas.panel(0)
@@ -186,9 +187,9 @@ class LevelsExplorer(Explorer):
         return latents
 
     def _redrawn(self, held: list[Tensor], draw: int) -> Tensor:
-        """As imagens [12, D] com os níveis `held` fixos."""
-        given = [values.expand(_SHOWN, -1) for values in held] or [self._top(_SHOWN, seed=draw)]
-        return self._sample(given, _SHOWN, seed=draw)[1]
+        """As imagens [48, D] com os níveis `held` fixos."""
+        given = [values.expand(_SPREAD, -1) for values in held] or [self._top(_SPREAD, seed=draw)]
+        return self._sample(given, _SPREAD, seed=draw)[1]
 
     def _most_telling(self, level: int, marginal: list[Tensor]) -> list[int]:
         """As coordenadas do nível que mais mudam a imagem quando andam um desvio padrão, com o mesmo ruído abaixo."""
@@ -220,18 +221,18 @@ class LevelsExplorer(Explorer):
         expected = [(n, size) for size in self._sizes]
         if shapes != expected:
             raise ValueError(
-                f"sample_below deve devolver um tensor [n, Z] por nível, do topo para baixo; para n = {n} e latent_dims "
-                f"{self._sizes}, de formas {expected}, mas vieram {shapes}."
+                f"sample_below deve devolver um tensor [n, Z] por nível, do topo para baixo; para n = {n}, de formas "
+                f"{expected}, as de latent_dims, mas vieram {shapes}."
             )
         height, width = self._greys.image_shape
         if not isinstance(pictures, Tensor) or pictures.shape != (n, height * width):
             found = tuple(pictures.shape) if isinstance(pictures, Tensor) else type(pictures).__name__
             raise ValueError(
                 f"sample_below deve devolver as imagens [n, D], com D = {height}·{width} = {height * width}, mas para "
-                f"n = {n} devolveu {found}. De imagens [n, 1, H, W], use .flatten(1); de uma distribuição, a média dela."
+                f"n = {n} devolveu {found}. De imagens [n, 1, H, W], use .flatten(1); de uma distribuição, a média."
             )
         least, most = (float(value) for value in pictures.aminmax())
-        if not (-1e-4 <= least and most <= 1 + 1e-4):  # NaN também
+        if not (least >= -1e-4 and most <= 1 + 1e-4):  # NaN também
             raise ValueError(
                 f"sample_below deve devolver pixels de 0 a 1, mas eles vão de {number(least, 2)} a {number(most, 2)}. "
                 "Se são logits, passe-os por torch.sigmoid."
@@ -263,9 +264,8 @@ class LevelsExplorer(Explorer):
 
     def _paint_chain(self, panel: Panel, fixed: int) -> None:
         """Os níveis, do topo à imagem: cheios os fixos, e um aro nos que se sorteiam."""
-        step = _COLUMNS * _PITCH / (len(self._sizes) + 1)
         for level in range(len(self._sizes)):
-            x, held = 8 + (level + 0.5) * step, level < fixed
+            x, held = self._place(level), level < fixed
             color = _FIXED if held else _FREE
             panel.dots(np.array([x]), np.array([_CHAIN]), color, radius=17)
             if not held:
@@ -273,8 +273,8 @@ class LevelsExplorer(Explorer):
             panel.text(
                 x, _CHAIN, self._level_name(level), GREYS[-1] if held else color, anchor="mm", size=15, bold=True
             )
-            words = "fixo" if held else "sorteado"
-            panel.text(x + 24, _CHAIN + 5, words, color, size=13)
+            if self._chain_step > 108:
+                panel.text(x + 22, _CHAIN + 5, "fixo" if held else "sorteado", color, size=13)
 
     def _paint_summary(self, panel: Panel, numbers: LevelsNumbers) -> None:
         """Por número de níveis fixos: o desvio de cada pixel, e uma barra com a média."""
@@ -293,6 +293,14 @@ class LevelsExplorer(Explorer):
             panel.text(left + 74 * spread / widest + 5, y + 14, number(spread, 3), color, size=12)
 
     @property
+    def _chain_step(self) -> float:
+        return (_COLUMNS * _PITCH - 58) / len(self._sizes)
+
+    def _place(self, level: int) -> float:
+        """Onde fica o meio do nível, da esquerda para a direita."""
+        return 26 + level * self._chain_step
+
+    @property
     def _summary_pitch(self) -> float:
         return 3 * _PITCH / max(len(self._sizes) + 1, 3)
 
@@ -302,13 +310,12 @@ class LevelsExplorer(Explorer):
         ax = fig.add_axes((0, 0, 1, 1))
         ax.set(xlim=(0, _WIDTH), ylim=(_HEIGHT, 0))
         ax.axis("off")
-        step = _COLUMNS * _PITCH / (len(self._sizes) + 1)
         for level in range(len(self._sizes)):
-            end = 8 + (level + 1.5) * step - 22
-            ax.annotate("", (end, _CHAIN), (end - 18, _CHAIN), arrowprops={"arrowstyle": "->", "color": style.GREY})
-        ax.text(8 + (len(self._sizes) + 0.5) * step, _CHAIN, "imagem", ha="center", va="center", fontsize=10.5)
+            end = self._place(level + 1) - 20
+            ax.annotate("", (end, _CHAIN), (end - 16, _CHAIN), arrowprops={"arrowstyle": "->", "color": style.GREY})
+        ax.text(self._place(len(self._sizes)) - 14, _CHAIN, "imagem", va="center", fontsize=10.5)
         ax.text(_RIGHT, 26, "o que ainda varia", fontsize=11, weight="bold")
-        ax.text(_RIGHT, 44, "desvio padrão de cada pixel e média", fontsize=8.5, color=style.GREY)
+        ax.text(_RIGHT, 44, "desvio padrão de cada pixel", fontsize=8.5, color=style.GREY)
         return fig
 
     # Os controles
@@ -344,7 +351,7 @@ class LevelsExplorer(Explorer):
 
 def _positions(slider: ExactSlider) -> tuple[float, ...]:
     """As que a página oferece."""
-    return tuple(round(float(value), 1) for value in np.linspace(slider.min, slider.max, 9))
+    return tuple(round(float(value), 1) for value in np.linspace(slider.min, slider.max, 5))
 
 
 def _buttons() -> dict[str, widgets.Button]:

@@ -16,8 +16,8 @@ from vae_lessons.explore.sliders import ExactLogSlider, ExactSlider
 from vae_lessons.style import number, round_sum
 
 _Z = np.linspace(-4.0, 4.0, 401)
-_TALLEST = 1.85  # um pouco mais que o produto de duas curvas de precisão 10
-_HEAVIEST = 20.0  # a maior precisão da soma
+_LIGHTEST, _HEAVIEST = 0.1, 5.0  # a menor e a maior precisão de cada uma
+_TALLEST = 1.05 * math.sqrt(2 * _HEAVIEST / (2 * math.pi))  # cabe o produto das duas mais precisas
 
 # Em pixels da tela, contados do canto de cima à esquerda.
 _WIDTH, _HEIGHT = 660, 430
@@ -75,9 +75,9 @@ class MergeExplorer(Explorer):
 
     inputs = ("prior_mean", "prior_precision", "message_mean", "message_precision")
     recorded = (
-        ("prior_precision", (0.1, 0.3, 1.0, 3.0, 10.0)),
-        ("message_mean", tuple(0.5 * i for i in range(-6, 7))),
-        ("message_precision", (0.1, 0.3, 1.0, 3.0, 10.0)),
+        ("prior_precision", (0.1, 1.0, 5.0)),
+        ("message_mean", tuple(0.75 * i for i in range(-4, 5))),
+        ("message_precision", (0.1, 0.3, 1.0, 3.0, 5.0)),
     )
     measure, paint, describe = staticmethod(measure), staticmethod(paint), staticmethod(describe)
 
@@ -88,7 +88,7 @@ class MergeExplorer(Explorer):
         message = [title("De baixo: a mensagem"), c["message_mean"].with_number(), c["message_precision"].with_number()]
         note = text("Precisão é 1 ÷ variância: quanto mais alta e estreita a curva, mais ela pesa.")
         super().__init__(row(self.picture, column(300, *prior, *message, c["asleep"], note)))
-        c["asleep"].on_click(lambda _: self.move(message_precision=0.1))
+        c["asleep"].on_click(lambda _: self.move(message_precision=_LIGHTEST))
         self._start()
 
     def __repr__(self) -> str:
@@ -112,11 +112,14 @@ def _paint_curves(numbers: MergeNumbers) -> Panel:
 def _paint_lever(numbers: MergeNumbers) -> Panel:
     """Dois discos de área proporcional à precisão, numa tábua que se equilibra na média do produto."""
     panel = _canvas().panel(1)
-    board = 0.42
+    board = 0.5
     ends = np.array([numbers.prior_mean, numbers.message_mean])
     panel.curve(ends, np.full(2, board), style.BLACK, width=3)
     x = numbers.mean + 0.11 * np.array([-1, 0, 1])
     panel.area(x, np.array([0.1, board, 0.1]), _PRODUCT, base=0.1)
+    side, anchor = (8, "ls") if numbers.mean < 2.5 else (-8, "rs")
+    words = f"média {number(numbers.mean, 2)}"
+    panel.text(numbers.mean, 0.1, words, _PRODUCT, anchor=anchor, offset=(2 * side, 0), size=13, bold=True)
     weights = (
         (numbers.prior_mean, numbers.prior_precision, _PRIOR),
         (
@@ -126,7 +129,7 @@ def _paint_lever(numbers: MergeNumbers) -> Panel:
         ),
     )
     for at, precision, color in sorted(weights, key=lambda weight: -weight[1]):  # o maior fica atrás
-        radius = 3 + 6 * math.sqrt(precision)
+        radius = 8 * math.sqrt(precision)
         panel.dots(np.array([at]), np.array([board + 0.02]), color, radius=radius)
     return panel
 
@@ -164,12 +167,12 @@ def _frame() -> Figure:
     lever.set(xlim=(-4, 4), ylim=(0, 1), yticks=[], xticks=range(-4, 5))
     lever.spines[["top", "right", "left"]].set_visible(False)
     lever.set_xlabel("z", labelpad=0)
-    bars.set(xlim=(0, _HEAVIEST), ylim=(0, 2))
+    bars.set(xlim=(0, 2 * _HEAVIEST), ylim=(0, 2))
     bars.axis("off")
     names = (("prior, de cima", _PRIOR), ("mensagem, de baixo", _MESSAGE), ("produto", _PRODUCT))
-    for x, (name, color) in zip((20, 160, 340), names, strict=True):
+    for x, (name, color) in zip((20, 190, 400), names, strict=True):
         fig.text(x / _WIDTH, 1 - 20 / _HEIGHT, name, color=color, fontsize=11, weight="bold")
-    fig.text(20 / _WIDTH, 1 - (_LEVER[0] + 18) / _HEIGHT, "as precisões são pesos", fontsize=9.5, color=style.GREY)
+    fig.text(20 / _WIDTH, 1 - (_LEVER[0] + 18) / _HEIGHT, "as precisões são os pesos", fontsize=9.5, color=style.GREY)
     for y, words in ((_BARS[0] + 18, "precisões"), (_BARS[0] + 54, "a soma")):
         fig.text(100 / _WIDTH, 1 - y / _HEIGHT, words, ha="right", va="center", fontsize=10)
     style.decimal_commas(fig)
@@ -193,7 +196,13 @@ def _controls() -> dict[str, widgets.Widget]:
 
     def precision(value: float, whose: str) -> ExactLogSlider:
         return ExactLogSlider(
-            value=value, min=-1.0, max=1.0, step=0.02, description="precisão", tooltip=f"Precisão {whose}", **slider
+            value=value,
+            min=math.log10(_LIGHTEST),
+            max=math.log10(_HEAVIEST),
+            step=(math.log10(_HEAVIEST) - math.log10(_LIGHTEST)) / 85,
+            description="precisão",
+            tooltip=f"Precisão {whose}",
+            **slider,
         )
 
     return {

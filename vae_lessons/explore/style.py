@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from ipywidgets import Layout
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 from torch import Tensor
 
@@ -34,7 +35,7 @@ _SEED = 0
 _WIDTH = 660
 _SIDE, _MIDDLE = 140, 76  # a imagem original e o meio dela
 _LEFT, _RIGHT = 176, 656  # onde começam e terminam as classes
-_TITLE, _TOP = 16, 28
+_TITLE, _TOP, _NAME = 16, 28, 22  # o título, o alto das imagens e a altura do nome de cada classe
 _STRIP = 130  # a faixa dos latentes, com os nomes
 
 _CHOSEN = style.ORANGE  # a classe da imagem, e z
@@ -230,7 +231,7 @@ class StyleExplorer(Explorer):
         """A original e, à direita, as classes; uma moldura na classe dela."""
         panel, columns = self._canvas.panel(0), self._columns
         pitch = (_RIGHT - _LEFT) / columns
-        height = self._rows * (pitch + 14)
+        height = self._rows * (pitch + _NAME)
         middle = _TOP + height / 2
         if numbers.label is None:
             for i, words in enumerate(("z sorteado", "de N(0, I):", "não há original")):
@@ -245,14 +246,14 @@ class StyleExplorer(Explorer):
             panel.picture(x, y, grey, side=pitch - 10)
             if k == numbers.label:
                 reach = pitch / 2 - 3
-                panel.curve(*_outline(x - reach, x + reach, y - reach, y + reach), _CHOSEN, width=3)
+                panel.outline(x - reach, x + reach, y - reach, y + reach, _CHOSEN, width=3)
         return panel
 
     def _paint_strip(self, numbers: StyleNumbers) -> Panel:
         """Em cada latente, o código de que se partiu, um aro, e z, um disco; o que sair da faixa fica na borda."""
         panel = self._canvas.panel(1)
         dims = self.order[:_MOST_SHOWN]
-        low, high = -self._reach, self._reach
+        low, high = -0.92 * self._reach, 0.92 * self._reach
         start, z = (np.clip(values[dims].double().cpu().numpy(), low, high) for values in (numbers.start, numbers.z))
         places = np.arange(len(dims))
         for place, a, b in zip(places, start, z, strict=True):
@@ -276,12 +277,12 @@ class StyleExplorer(Explorer):
         """O meio da imagem da classe k."""
         pitch = (_RIGHT - _LEFT) / self._columns
         line, place = divmod(k, self._columns)
-        return _LEFT + (place + 0.5) * pitch, _TOP + line * (pitch + 14) + pitch / 2
+        return _LEFT + (place + 0.5) * pitch, _TOP + line * (pitch + _NAME) + pitch / 2
 
     def _frame(self, spread: Tensor) -> Figure:
         """O que não muda: os títulos, os nomes das classes e, em cada latente, onde ficam os códigos."""
         pitch = (_RIGHT - _LEFT) / self._columns
-        top = round(_TOP + self._rows * (pitch + 14) + 12)
+        top = round(_TOP + self._rows * (pitch + _NAME) + 4)
         height = top + _STRIP
         fig = Figure(figsize=(_WIDTH / 100, height / 100))
 
@@ -294,7 +295,7 @@ class StyleExplorer(Explorer):
         images.text((_LEFT + _RIGHT) / 2, _TITLE, "o mesmo z, em cada classe", ha="center", weight="bold", fontsize=11)
         for k, name in enumerate(self._names):
             x, y = self._place(k)
-            images.text(x, y + pitch / 2 + 9, name, ha="center", fontsize=10.5, weight="bold")
+            images.text(x, y + pitch / 2 + 14, name, ha="center", fontsize=10.5, weight="bold")
 
         dims = self.order[:_MOST_SHOWN]
         low, high = torch.quantile(self.codes[:, dims].double().cpu(), torch.tensor([0.025, 0.975]).double(), dim=0)
@@ -304,9 +305,18 @@ class StyleExplorer(Explorer):
         strip.bar(range(len(dims)), high - low, bottom=low, width=0.34, color=style.MIST)
         strip.axhline(0, color=style.SILVER, linewidth=0.8, zorder=0)
         strip.set_xticks(range(len(dims)), [latent_name(dim) for dim in dims])
+        strip.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         strip.tick_params(length=0, labelsize=9)
         strip.spines[["top", "right", "bottom"]].set_visible(False)
-        fig.text(8 / _WIDTH, 1 - (top + 44) / height, "z", fontsize=12, weight="bold")
+        legend = axes(0, top + 16, _LEFT - 30, height - 10)
+        legend.set(xlim=(0, _LEFT - 30), ylim=(_STRIP - 26, 0))
+        legend.axis("off")
+        legend.text(6, 12, "o z de todas elas", fontsize=10.5, weight="bold")
+        legend.plot([12], [32], "o", markersize=6, color=_CHOSEN)
+        legend.plot([12], [54], "o", markersize=6, markerfacecolor=style.WHITE, markeredgecolor=style.GREY)
+        legend.bar([12], [14], bottom=[69], width=10, color=style.MIST)
+        for y, words in ((32, "z"), (54, "o ponto de partida"), (76, "95% dos códigos")):
+            legend.text(24, y, words, fontsize=9.5, va="center")
         style.decimal_commas(fig)
         return fig
 
@@ -345,7 +355,3 @@ def _buttons() -> dict[str, widgets.Button]:
         "code": widgets.Button(description="Voltar ao código", tooltip="Leva z ao código da imagem"),
         "random": widgets.Button(description="z ao acaso", tooltip="Parte de um z sorteado de N(0, I)"),
     }
-
-
-def _outline(left: float, right: float, top: float, bottom: float) -> tuple[np.ndarray, np.ndarray]:
-    return np.array([left, right, right, left, left]), np.array([top, top, bottom, bottom, top])
