@@ -1,11 +1,16 @@
 """Modelos pequenos, sem treino, para os exploradores que recebem funções: de cada um se sabe a resposta certa."""
 
+import io
+
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vae_lessons.data import Dataset
 from vae_lessons.distributions import Bernoulli, Normal
+from vae_lessons.publish import recording
 
 
 class ConditionalVAE(nn.Module):
@@ -18,7 +23,7 @@ class ConditionalVAE(nn.Module):
         self.encoder = nn.Linear(n_pixels + n_classes, 2 * latent_dim)
         self.decoder = nn.Sequential(nn.Dropout(0.5), nn.Linear(latent_dim + n_classes, n_pixels))
         with torch.no_grad():
-            self.encoder.weight.mul_(torch.arange(1.0, 2 * latent_dim + 1)[:, None])
+            self.encoder.weight.mul_(torch.linspace(3, 1, 2 * latent_dim)[:, None])
 
     def _with_class(self, values: Tensor, y: Tensor) -> Tensor:
         return torch.cat([values, F.one_hot(y, self.n_classes).to(values)], dim=-1)
@@ -80,3 +85,44 @@ class Chain:
                 given = mean + self.noise * torch.randn(mean.shape, generator=generator)
             filled.append(given)
         return filled, torch.sigmoid(filled[-1] @ self.weights[-1])
+
+
+def pixels(explorer) -> np.ndarray:
+    """A figura que está na tela, [H, W, 3], com números que se podem subtrair."""
+    return np.asarray(Image.open(io.BytesIO(explorer.picture.value)).convert("RGB")).astype(int)
+
+
+def shown_at(explorer, center: tuple[float, float], side: float, shape: tuple[int, int]) -> np.ndarray:
+    """A imagem que a figura mostra em `center`, (x, y) em pixels da tela, lida no meio de cada pixel ampliado."""
+    picture, zoom = pixels(explorer), max(1, int(2 * side) // max(shape))
+    corner = [round(2 * c - zoom * n / 2) for c, n in zip(center[::-1], shape, strict=True)]
+    rows, columns = (c + zoom // 2 + zoom * np.arange(n) for c, n in zip(corner, shape, strict=True))
+    found = picture[np.ix_(rows, columns)]
+    assert (np.ptp(found, axis=-1) <= 2).all()
+    return found[..., 0]
+
+
+def levels_of(image: Tensor, shape: tuple[int, int]) -> np.ndarray:
+    return (255 * image.clamp(0, 1)).round().reshape(shape).numpy()
+
+
+def painted(explorer, color: str, *, left=0, top=0, right=None, bottom=None) -> np.ndarray:
+    """Onde a cor aparece, dentro do retângulo dado em pixels da tela: [linhas, colunas] de booleanos."""
+    rows, columns = (slice(2 * a, b and 2 * b) for a, b in ((top, bottom), (left, right)))
+    return (pixels(explorer)[rows, columns] == tuple(bytes.fromhex(color[1:]))).all(-1)
+
+
+def assert_recording_is_the_kernel(explorer, **recorded) -> None:
+    """Gravado nestes valores, o explorador dá as figuras e os textos do kernel, estado por estado."""
+    assert {name for name, _ in explorer.recorded} <= set(explorer.inputs)
+    explorer.recorded = tuple(recorded.items())
+    recording_of, values, fixed = recording.record(explorer), recording.axes(explorer), explorer.values()
+    places = list(np.ndindex(*(len(each) for each in values.values())))
+    assert len(recording_of["states"]) == len(places) > 1
+    pictures = list(recording.replay(recording_of))
+    for place, picture, text in zip(places, pictures, recording_of["texts"], strict=True):
+        chosen = {name: each[i] for (name, each), i in zip(values.items(), place, strict=True)}
+        numbers = explorer.measure(**fixed | chosen)
+        assert np.array_equal(picture, np.asarray(explorer.paint(numbers).convert("RGB"))), chosen
+        assert text == explorer.describe(numbers)
+    assert np.array_equal(pictures[recording_of["start"]], pixels(explorer))

@@ -32,12 +32,12 @@ def require_steady(name: str, answer: Callable[[int], Tensor]) -> None:
 
     answer: quantos exemplos vão, os primeiros → a resposta, [B, ...].
     """
-    both = answer(2)
+    both, again = answer(2), answer(2)
     try:
         alone = answer(1)
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"{name} aceita dois exemplos e recusa um só. {_IN_TRAINING}") from error
-    if not torch.allclose(both[:1].double(), alone.double(), rtol=1e-3, atol=1e-4, equal_nan=True):
+    if not (_alike(both, again) and _alike(both[:1], alone)):
         raise ValueError(f"{name} deu duas respostas diferentes ao mesmo exemplo. {_IN_TRAINING}")
 
 
@@ -45,3 +45,7 @@ _IN_TRAINING = (
     "Um modelo em modo de treino faz isso, por causa do dropout ou da normalização por lote: ponha-o em modo de "
     "avaliação, model.eval(). E a função não deve sortear: que devolva distribuições, e não amostras."
 )
+
+
+def _alike(a: Tensor, b: Tensor) -> bool:
+    return torch.allclose(a.double(), b.double(), rtol=1e-3, atol=1e-4, equal_nan=True)
