@@ -20,8 +20,8 @@ _LIGHTEST, _HEAVIEST = 0.1, 5.0  # a menor e a maior precisão de cada uma
 _TALLEST = 1.05 * math.sqrt(2 * _HEAVIEST / (2 * math.pi))  # cabe o produto das duas mais precisas
 
 # Em pixels da tela, contados do canto de cima à esquerda.
-_WIDTH, _HEIGHT = 660, 430
-_CURVES, _LEVER, _BARS = (34, 236), (236, 316), (352, 424)  # alto e pé de cada faixa
+_WIDTH, _HEIGHT = 660, 440
+_CURVES, _LEVER, _BARS = (34, 230), (254, 334), (368, 436)  # alto e pé de cada faixa
 _LEFT, _RIGHT = 14, 646
 
 _PRIOR, _MESSAGE, _PRODUCT = style.PRIOR, style.LIKELIHOOD, style.Q
@@ -112,7 +112,7 @@ def _paint_curves(numbers: MergeNumbers) -> Panel:
 def _paint_lever(numbers: MergeNumbers) -> Panel:
     """Dois discos de área proporcional à precisão, numa tábua que se equilibra na média do produto."""
     panel = _canvas().panel(1)
-    board = 0.5
+    board = 0.42
     ends = np.array([numbers.prior_mean, numbers.message_mean])
     panel.curve(ends, np.full(2, board), style.BLACK, width=3)
     x = numbers.mean + 0.11 * np.array([-1, 0, 1])
@@ -130,7 +130,8 @@ def _paint_lever(numbers: MergeNumbers) -> Panel:
     )
     for at, precision, color in sorted(weights, key=lambda weight: -weight[1]):  # o maior fica atrás
         radius = 8 * math.sqrt(precision)
-        panel.dots(np.array([at]), np.array([board + 0.02]), color, radius=radius)
+        height = board + (radius + 1) / (_LEVER[1] - _LEVER[0])  # apoiado na tábua
+        panel.dots(np.array([at]), np.array([height]), color, radius=radius)
     return panel
 
 
@@ -170,10 +171,16 @@ def _frame() -> Figure:
     bars.set(xlim=(0, 2 * _HEAVIEST), ylim=(0, 2))
     bars.axis("off")
     names = (("prior, de cima", _PRIOR), ("mensagem, de baixo", _MESSAGE), ("produto", _PRODUCT))
-    for x, (name, color) in zip((20, 190, 400), names, strict=True):
+    for x, (name, color) in zip((20, 200, 420), names, strict=True):
         fig.text(x / _WIDTH, 1 - 20 / _HEIGHT, name, color=color, fontsize=11, weight="bold")
-    fig.text(20 / _WIDTH, 1 - (_LEVER[0] + 18) / _HEIGHT, "as precisões são os pesos", fontsize=9.5, color=style.GREY)
-    for y, words in ((_BARS[0] + 18, "precisões"), (_BARS[0] + 54, "a soma")):
+    fig.text(
+        20 / _WIDTH,
+        1 - (_LEVER[0] - 8) / _HEIGHT,
+        "as precisões são os pesos, e a média do produto é o apoio",
+        fontsize=9.5,
+        color=style.GREY,
+    )
+    for y, words in ((_BARS[0] + 17, "precisões"), (_BARS[0] + 51, "a soma")):
         fig.text(100 / _WIDTH, 1 - y / _HEIGHT, words, ha="right", va="center", fontsize=10)
     style.decimal_commas(fig)
     return fig
