@@ -26,14 +26,16 @@ def bound_by_label(
         left.set_axis_off()
         left.set_title("x")
         for label, (value, weight) in enumerate(zip(bounds, q, strict=True)):
-            if value < bottom:
-                ax.text(label, bottom + 0.3, f"▼ {number(value, 0)}", ha="center", fontsize=9, color=GREY)
+            if value < bottom + 1.5:
+                ax.text(label, bottom + 0.2, f"▼\n{number(value, 0)}", ha="center", fontsize=9, color=GREY)
                 continue
             ax.plot(label, value, "o", color=BLUE, markersize=4 + 16 * weight**0.5, zorder=3)
-            ax.annotate(f"q = {number(weight, 2)}", (label, value), (0, -19), textcoords="offset points", ha="center")
+            if weight >= 0.005:
+                ax.annotate(number(weight, 2), (label, value), (0, -20), textcoords="offset points", ha="center")
         ax.axhline(average, color=ORANGE, linestyle="--", linewidth=1.5)
         ax.axhline(total, color=BLACK, linewidth=1.5)
         ax.annotate("U(x)", (9.6, total), (0, 4), textcoords="offset points", ha="right")
+        ax.set_title("em cada ponto, q(y|x)", fontsize=11)
         ax.annotate("média sob q", (9.6, average), (0, -13), textcoords="offset points", ha="right", color=ORANGE)
         ax.text(-0.45, best + 1.25, f"H = {number(total - average, 2)} nat", color=BLACK)
         ax.set(xlabel="rótulo y", ylabel="limite de log p(x, y) (nats)", xticks=range(len(bounds)))
@@ -42,7 +44,7 @@ def bound_by_label(
 
 
 def error_by_labels(errors: Mapping[str, Mapping[int, Sequence[float]]]) -> Figure:
-    """errors: método → número de rótulos → o erro de cada semente, em %. Um ponto por semente, uma linha pelas médias."""
+    """errors: método → número de rótulos → o erro de cada semente, em %: os pontos; as linhas passam pelas médias."""
     with matplotlib.rc_context(style.RC):
         fig = Figure(figsize=(7.6, 4.0))
         ax = fig.subplots()
@@ -70,7 +72,9 @@ def two_clouds(panels: Mapping[str, tuple[Tensor, Tensor]], *, limit: float = 7.
                 name = f"classe {label}"
                 ax.plot(points[:, 0], points[:, 1], mark, color=color, markersize=3.5, alpha=0.6, label=name)
             ax.axvline(0, color=SILVER, linewidth=1, zorder=0)
-            ax.set(title=title, xlabel="x₁", xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
+            ax.set(
+                title=title, xlabel="x₁", xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xticks=(-5, 0, 5)
+            )
         fig.axes[0].set_ylabel("x₂")
         fig.axes[0].legend(loc="center left")
     return fig
