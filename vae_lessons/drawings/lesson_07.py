@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import matplotlib
+import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -10,6 +11,24 @@ from vae_lessons import style
 from vae_lessons.style import BLACK, BLUE, GREY, ORANGE, SILVER, number
 
 _MARKS = "osD^v"
+
+
+def style_grid(pictures: Tensor, titles: Sequence[str]) -> Figure:
+    """pictures: [linhas, colunas, H, W], de 0 a 1, sem espaço perdido entre elas; um título por coluna."""
+    rows, columns, height, width = pictures.shape
+    framed = torch.nn.functional.pad(pictures, (1, 1, 1, 1), value=0.45)
+    sheet = framed.permute(0, 2, 1, 3).reshape(rows * (height + 2), columns * (width + 2))
+    with matplotlib.rc_context(style.RC):
+        fig = Figure(figsize=(7.6, 7.6 * rows / columns + 0.35))
+        ax = fig.subplots()
+        ax.imshow(sheet.numpy(), cmap="gray", vmin=0, vmax=1)
+        ax.xaxis.tick_top()
+        ax.set_xticks([(i + 0.5) * (width + 2) for i in range(columns)], titles)
+        ax.tick_params(length=0)
+        ax.set_yticks([])
+        for side in ax.spines.values():
+            side.set_visible(False)
+    return fig
 
 
 def bound_by_label(
@@ -34,9 +53,10 @@ def bound_by_label(
                 ax.annotate(number(weight, 2), (label, value), (0, -20), textcoords="offset points", ha="center")
         ax.axhline(average, color=ORANGE, linestyle="--", linewidth=1.5)
         ax.axhline(total, color=BLACK, linewidth=1.5)
-        ax.annotate("U(x)", (9.6, total), (0, 4), textcoords="offset points", ha="right")
+        beside = {"xycoords": ("axes fraction", "data"), "annotation_clip": False}
+        ax.annotate("U(x)", (1.01, total), va="bottom", **beside)
         ax.set_title("em cada ponto, q(y|x)", fontsize=11)
-        ax.annotate("média sob q", (9.6, average), (0, -13), textcoords="offset points", ha="right", color=ORANGE)
+        ax.annotate("média\nsob q", (1.01, average), va="top", color=ORANGE, **beside)
         ax.text(-0.45, best + 1.25, f"H = {number(total - average, 2)} nat", color=BLACK)
         ax.set(xlabel="rótulo y", ylabel="limite de log p(x, y) (nats)", xticks=range(len(bounds)))
         ax.set(xlim=(-0.6, len(bounds) - 0.3), ylim=(bottom, best + 2))
