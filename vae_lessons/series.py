@@ -29,7 +29,7 @@ LESSONS = (
     Lesson("05", "05_gumbel_softmax.ipynb", "Gumbel-Softmax", "E se z for discreto?", ("02", "03"), (), (65, 85)),
     Lesson(
         *("07", "07_cvae_e_semissupervisao.ipynb", "CVAE e semissupervisão"),
-        *("E se só uns poucos têm rótulo?", ("03",), ("05",), (45, 55)),
+        *("E se só uns poucos têm rótulo?", ("03",), ("05",), (50, 55)),
     ),
 )
 
