@@ -16,7 +16,8 @@ _STYLE = """
 .vae-explorer .vae-over, .vae-explorer .vae-over .widget-html-content, .vae-explorer .vae-pad
   {position: absolute; inset: 0; margin: 0; width: auto; height: auto;}
 .vae-explorer .vae-pad, .vae-explorer .vae-paper {touch-action: none; cursor: crosshair; user-select: none;}
-.vae-explorer .vae-paper {display: block; width: 204px; max-width: 100%; border: 1px solid #888; box-sizing: border-box;}
+.vae-explorer .vae-paper {display: block; box-sizing: border-box; width: 204px; max-width: 100%;
+  border: 1px solid #888;}
 .vae-explorer .vae-erase {margin: 4px 0 0; width: 96px;}
 .vae-explorer .vae-pad:focus-visible, .vae-explorer .vae-paper:focus-visible {outline: 2px solid #0077ff;}
 """

@@ -244,7 +244,8 @@ class LatentExplorer(Explorer):
                 position.value = 0.0
 
     def _arrange(self, order: list[int]) -> list[widgets.Widget]:
-        """Mapa à esquerda; imagem e controles de z à direita; embaixo, o que leva z a imagens codificadas."""
+        """Mapa à esquerda; imagem e controles de z no meio; embaixo, o que leva z a imagens codificadas; à direita,
+        o papel."""
         c = self.controls
         sliders = widgets.VBox(
             [c[f"z{dim}"].with_number() for dim in order],
@@ -264,7 +265,8 @@ class LatentExplorer(Explorer):
             widgets.VBox([c["path"], c["position"].with_number()], layout=Layout(max_width="100%")),
         )
         drawing = column(212, title("Desenhar"), self._paper.box, self._told)
-        return [row(left, right, drawing), row(encode, interpolate)]
+        layout = Layout(flex="0 1 848px", min_width="0", max_width="100%")
+        return [row(widgets.VBox([row(left, right), row(encode, interpolate)], layout=layout), drawing)]
 
     def _thumbnail(self, name: str) -> widgets.Image:
         """A imagem original que o controle `name` escolhe, e que o acompanha."""

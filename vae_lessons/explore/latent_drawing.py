@@ -54,7 +54,7 @@ def table(drawn: Drawn | None, greys: Greys) -> str:
     )
     cells = "".join(f"<tr><td>{name}</td><td>{number(value, 1)}</td></tr>" for name, value in rows)
     return (
-        f'<div class="vae-seen">{_figure(drawn.x, greys, "entrada do modelo")}'
+        f'<div class="vae-seen">{_figure(drawn.x, greys, "entrada")}'
         f"{_figure(drawn.reconstruction, greys, 'reconstrução')}</div>"
         f'<table class="vae-terms">{cells}</table>em nats, com {SAMPLES} amostras de q(z|x). '
         "Elipses: 1 e 2 desvios padrão."

@@ -44,9 +44,9 @@
       this.caption = make("p", { className: "vae-legenda" });
       this.caption.setAttribute("role", "status");
       this.sliders = this.data.sliders.map((slider) => this.slider(slider));
-      const left = make("div", {}, this.map, this.caption, this.choices());
+      const left = make("div", {}, this.map, this.caption);
       const right = make("div", {}, this.shown(), this.picture, make("div", { className: "vae-controles" }, ...this.sliders), this.buttons());
-      this.host.replaceChildren(make("div", { className: "vae-lado-a-lado" }, left, right), this.drawing());
+      this.host.replaceChildren(make("div", { className: "vae-lado-a-lado" }, left, right), this.choices(), this.drawing());
       this.draw();
     }
 
@@ -104,7 +104,7 @@
       const path = this.choice(["em linha reta", "esférico"], travel);
       to.value = Math.max(other, 1);
       way.addEventListener("input", travel);
-      return make("div", { className: "vae-controles" }, this.row("Codificar", from), this.row("Ir até", to), this.row("caminho", path), this.row("posição", way));
+      return make("div", { className: "vae-controles vae-caminho" }, this.row("Codificar", from), this.row("Ir até", to), this.row("caminho", path), this.row("posição", way));
     }
 
     // O papel em que se desenha, o que o modelo vê dele e o que diz dele.
@@ -124,7 +124,7 @@
       const titled = (text, canvas) => make("figure", {}, canvas, make("figcaption", { textContent: text }));
       const erase = make("button", { type: "button", textContent: "Apagar", className: "vae-erase" });
       return make("div", { className: "vae-drawing" }, make("p", { className: "vae-titulo", textContent: "Desenhe um dígito e veja onde ele cai no mapa" }),
-        make("div", { className: "vae-papeis" }, titled("o seu desenho", this.paper), make("div", {}, titled("o que o modelo vê", this.seen), titled("a reconstrução", this.rebuilt)), make("div", {}, this.terms, erase)));
+        make("div", { className: "vae-papeis" }, make("div", {}, titled("o seu desenho", this.paper), erase), make("div", {}, titled("o que o modelo vê", this.seen), titled("a reconstrução", this.rebuilt)), make("div", {}, this.terms)));
     }
 
     invite() {
@@ -159,7 +159,7 @@
         for (const eps of this.noise.slice(values.length, values.length + AT_ONCE)) values.push(vaeRede.logLikelihood(this.decoder, x, vaeRede.reparametrize(q, eps)));
         if (values.length < SAMPLES) return this.weigh(x, q, turn, values);
         const { logLikelihood, kl, elbo } = vaeRede.bound(q, values);
-        this.terms.textContent = `ELBO = ${number(elbo, 1)} nats = E[log p(x|z)] − KL = ${number(logLikelihood, 1)} − ${number(kl, 1)}, com a esperança estimada em ${SAMPLES} amostras de q(z|x). No mapa, elipses a 1 e 2 desvios padrão.`;
+        this.terms.textContent = `ELBO = ${number(elbo, 1)} nats = E[log p(x|z)] − KL = ${number(logLikelihood, 1)} −\u00a0${number(kl, 1)}, com a esperança estimada em ${SAMPLES} amostras de q(z|x). No mapa, elipses a 1 e 2 desvios padrão.`;
       });
     }
 
