@@ -44,12 +44,19 @@ class Pen(NamedTuple):
         low, high = (extreme(np.concatenate([starts, ends]), axis=0) for extreme in (np.min, np.max))
         room = max(self.extent * min(height, width) - self.thickness, 1.0)
         scale = room / max((high - low).max(), _SMALLEST)
-        center = (low + high) / 2 if self.extent > _FILLS else _center_of_mass(starts, ends)
-        middle = np.array([width, height]) / 2
         rows, columns = np.mgrid[:height, :width] + 0.5
         pixels = np.stack([columns.ravel(), rows.ravel()], axis=-1)
-        distance = _distances(pixels, (starts - center) * scale + middle, (ends - center) * scale + middle)
-        return np.clip(0.5 + self.thickness / 2 - distance, 0, 1).reshape(height, width)
+
+        def around(center: np.ndarray) -> np.ndarray:
+            shift = np.array([width, height]) / 2 - center * scale
+            distance = _distances(pixels, starts * scale + shift, ends * scale + shift)
+            return np.clip(0.5 + self.thickness / 2 - distance, 0, 1)
+
+        boxed = around((low + high) / 2)
+        if self.extent <= _FILLS:
+            mass = boxed @ pixels / boxed.sum() - np.array([width, height]) / 2
+            boxed = around((low + high) / 2 + mass / scale)
+        return boxed.reshape(height, width)
 
     def image(self, strokes: list[np.ndarray], greys: Greys, *, bits: bool) -> Tensor:
         """O desenho como o modelo o vê, float32 [D]; bits: cada pixel é tinta ou papel, sem meios-tons."""
@@ -98,11 +105,6 @@ def strokes_of(text: str) -> list[np.ndarray]:
 def _segments(stroke: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """De onde a onde vai cada pedaço do traço: [n, 2] e [n, 2]. Um ponto só é um pedaço de comprimento zero."""
     return (stroke[:-1], stroke[1:]) if len(stroke) > 1 else (stroke, stroke)
-
-
-def _center_of_mass(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    lengths = np.hypot(*(ends - starts).T) + 1e-9
-    return lengths @ ((starts + ends) / 2) / lengths.sum()
 
 
 def _distances(points: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:

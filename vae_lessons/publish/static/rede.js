@@ -101,25 +101,32 @@ const vaeRede = (() => {
     }
     if (!pieces.length) return image;
     const sides = [0, 1].map((i) => pieces.flatMap((p) => [p[i], p[i + 2]])).map((all) => [Math.min(...all), Math.max(...all)]);
-    const lengths = pieces.map(([x, y, to, down]) => Math.hypot(to - x, down - y) + 1e-9), total = lengths.reduce((a, b) => a + b);
-    const mass = (i) => pieces.reduce((sum, p, k) => sum + (lengths[k] * (p[i] + p[i + 2])) / 2, 0) / total;
-    const [cx, cy] = sides.map(([low, high], i) => (extent > FILLS ? (low + high) / 2 : mass(i)));
     const room = Math.max(extent * Math.min(height, width) - thickness, 1);
     const scale = room / Math.max(...sides.map(([low, high]) => high - low), SMALLEST);
+    const middle = sides.map(([low, high]) => (low + high) / 2);
     const paths = Float64Array.from(pieces.flatMap(([x, y, to, down]) => {
       const [dx, dy] = [(to - x) * scale, (down - y) * scale];
-      return [(x - cx) * scale + width / 2, (y - cy) * scale + height / 2, dx, dy, 1 / Math.max(dx * dx + dy * dy, 1e-12)];
+      return [(x - middle[0]) * scale + width / 2, (y - middle[1]) * scale + height / 2, dx, dy, 1 / Math.max(dx * dx + dy * dy, 1e-12)];
     }));
-    const reach = (thickness / 2) ** 2; // mais que meia tinta: mais perto do caminho que meia espessura
-    for (let row = 0, pixel = 0; row < height; row++) for (let column = 0; column < width; column++, pixel++) {
+    // A tinta no ponto (across, down), com o centro da caixa no meio da imagem.
+    const ink = (across, down) => {
+      let nearest = Infinity;
       for (let p = 0; p < paths.length; p += 5) {
-        const x = column + 0.5 - paths[p], y = row + 0.5 - paths[p + 1];
+        const x = across - paths[p], y = down - paths[p + 1];
         const t = Math.min(1, Math.max(0, (x * paths[p + 2] + y * paths[p + 3]) * paths[p + 4]));
-        if ((x - t * paths[p + 2]) ** 2 + (y - t * paths[p + 3]) ** 2 >= reach) continue;
-        image[pixel] = dark ? 0 : 1;
-        break;
+        nearest = Math.min(nearest, (x - t * paths[p + 2]) ** 2 + (y - t * paths[p + 3]) ** 2);
       }
+      return Math.min(1, Math.max(0, 0.5 + thickness / 2 - Math.sqrt(nearest)));
+    };
+    const each = (act) => { for (let row = 0, pixel = 0; row < height; row++) for (let column = 0; column < width; column++, pixel++) act(column + 0.5, row + 0.5, pixel); };
+    const shift = [0, 0];
+    if (extent <= FILLS) {
+      let total = 0;
+      each((x, y) => { const v = ink(x, y); total += v; shift[0] += v * x; shift[1] += v * y; });
+      shift[0] = shift[0] / total - width / 2;
+      shift[1] = shift[1] / total - height / 2;
     }
+    each((x, y, pixel) => { if (ink(x + shift[0], y + shift[1]) > 0.5) image[pixel] = dark ? 0 : 1; });
     return image;
   };
 
