@@ -195,7 +195,7 @@
 
     // Por extenso, quando o ponto para: é o que um leitor de tela diz.
     tell() {
-      const where = `z = (${Array.from(this.z.slice(0, 10), (v) => number(v, 1)).join("; ")}${this.z.length > 10 ? "; …" : ""})`;
+      const where = `z\u00a0=\u00a0(${Array.from(this.z.slice(0, 10), (v) => number(v, 1)).join("; ")}${this.z.length > 10 ? "; …" : ""})`;
       this.picture.setAttribute("aria-label", `${this.sampled ? "Amostra" : "Média"} de p(x|z) em ${where}`);
       this.caption.textContent = `Mapa: médias de q(z|x), uma cor por classe; ◉ é ${where}. Arraste-o.`;
     }
