@@ -30,10 +30,10 @@ _RECORDED = 6  # códigos que a página oferece
 _MOST_RECORDED = 7  # linhas e colunas da grade que a página oferece
 
 # Em pixels da tela, contados do canto de cima à esquerda.
-_WIDTH, _HEIGHT = 660, 500
+_WIDTH, _HEIGHT = 660, 514
 _SIDE, _TOP = 296, 30  # o lado da grade e da imagem decodificada, e onde começam
 _GRID, _PICTURE = 8, 354  # onde fica a borda esquerda de cada uma
-_SMALL, _LINE = 112, 426  # o lado das imagens de baixo e o meio delas
+_SMALL, _LINE = 112, 440  # o lado das imagens de baixo e o meio delas
 _ORIGINAL, _UNCHANGED = 66, 206  # o meio de cada uma
 _CHART = 330  # onde começa o gráfico de baixo
 
@@ -256,6 +256,13 @@ class CodesExplorer(Explorer):
                     panel.bar(x - side / 2, x + side / 2, y + side / 2, y - side / 2, _CHOSEN)
                 color = GREYS[-1] if chosen else _CHOSEN if changed else GREYS[0]
                 panel.text(x, y, str(code), color, anchor="mm", size=size, bold=chosen or bool(changed))
+            middle, below = _GRID + _SIDE / 2, _TOP + _SIDE + 21
+            own = str(int(numbers.own[numbers.row, numbers.column]))
+            where = f"linha {numbers.row}, coluna {numbers.column}:"
+            panel.text(middle + 30, below, where, GREYS[0], anchor="rs", size=13)
+            panel.text(middle + 38, below, own, _OWN, size=13, bold=True)
+            panel.text(middle + 46 + 9 * len(own), below, "→", GREYS[0], size=13)
+            panel.text(middle + 66 + 9 * len(own), below, str(numbers.code), _CHOSEN, size=13, bold=True)
 
         return paint
 
@@ -330,7 +337,7 @@ class CodesExplorer(Explorer):
         ax.set_yticks([_logarithm(tick) for tick in ticks], [style.number(tick) for tick in ticks])
         ax.tick_params(labelsize=9)
         ax.spines[["top", "right"]].set_visible(False)
-        ax.set_title(f"células de cada código; {self._dead}", fontsize=10)
+        ax.set_title(f"células com cada código; {self._dead}", fontsize=10)
 
     def _frame_map(self, fig: Figure) -> None:
         top, bottom = _LINE - _SMALL / 2 + 2, _HEIGHT - 2
@@ -417,6 +424,10 @@ def _controls(
         "row": slider("linha", cell[0], h, "A linha da célula, contada de 0, de cima para baixo"),
         "column": slider("coluna", cell[1], w, "A coluna da célula, contada de 0, da esquerda para a direita"),
         "code": slider("código", code, n_codes, "O número do código que se põe na célula"),
-        "keep": widgets.Button(description="Manter a troca", tooltip="Guarda esta troca e faz outra por cima"),
-        "original": widgets.Button(description="Voltar ao original", tooltip="Desfaz as trocas desta imagem"),
+        "keep": widgets.Button(
+            description="Manter a troca", tooltip="Guarda esta troca e faz outra por cima", layout={"width": "138px"}
+        ),
+        "original": widgets.Button(
+            description="Voltar ao original", tooltip="Desfaz as trocas desta imagem", layout={"width": "138px"}
+        ),
     }

@@ -116,9 +116,9 @@ class KMeansExplorer(Explorer):
 
     def describe(self, numbers: KMeansNumbers) -> str:
         return (
-            f"Mapa de {len(self.points)} pontos e {len(numbers.counts)} códigos depois de {numbers.step} passos do "
-            f"k-médias: {_dead_words(numbers)}; erro {number(numbers.error, 4)}, perplexidade "
-            f"{number(numbers.perplexity, 1)}."
+            f"Mapa de {len(self.points)} pontos e {len(numbers.counts)} códigos depois de {numbers.step} "
+            f"passo{'' if numbers.step == 1 else 's'} do k-médias: {_dead_words(numbers)}; "
+            f"erro {number(numbers.error, 4)}, perplexidade {number(numbers.perplexity, 1)}."
         )
 
     def _show(self) -> None:
@@ -235,6 +235,7 @@ def _controls(steps: int) -> dict[str, widgets.Widget]:
         ),
         "restart": widgets.ToggleButtons(
             options=list(_DEAD_CODES),
+            tooltip="códigos sem pontos",
             tooltips=["Um código sem pontos fica onde está", "Um código sem pontos vai para um ponto sorteado"],
             style={"button_width": "104px"},
         ),

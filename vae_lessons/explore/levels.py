@@ -324,7 +324,8 @@ class LevelsExplorer(Explorer):
         names = ["nada", *(f"até {self._level_name(level)}" for level in range(len(self._sizes)))]
         return widgets.ToggleButtons(
             options=[(name, count) for count, name in enumerate(names)],
-            value=min(1, len(self._sizes)),
+            value=1,
+            tooltip="fixar",
             tooltips=[self._words(count).capitalize() for count in range(len(names))],
             style={"button_width": f"{max(60, 280 // len(names) - 8)}px"},
         )

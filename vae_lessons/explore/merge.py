@@ -84,10 +84,10 @@ class MergeExplorer(Explorer):
     def __init__(self):
         c = self.controls = _controls()
         self.picture = picture(_WIDTH, "vae-picture")
-        prior = [title("De cima: a prior"), c["prior_mean"].with_number(), c["prior_precision"].with_number()]
-        message = [title("De baixo: a mensagem"), c["message_mean"].with_number(), c["message_precision"].with_number()]
+        prior = [title("De cima"), c["prior_mean"].with_number(), c["prior_precision"].with_number()]
+        message = [title("De baixo"), c["message_mean"].with_number(), c["message_precision"].with_number()]
         note = text("Precisão é 1 ÷ variância: quanto mais alta e estreita a curva, mais ela pesa.")
-        super().__init__(row(self.picture, column(300, *prior, *message, c["asleep"], note)))
+        super().__init__(row(self.picture, column(340, *prior, *message, c["asleep"], note)))
         c["asleep"].on_click(lambda _: self.move(message_precision=_LIGHTEST))
         self._start()
 
@@ -187,7 +187,7 @@ def _frame() -> Figure:
 
 
 def _controls() -> dict[str, widgets.Widget]:
-    slider = {"style": {"description_width": "64px"}, "layout": {"width": "auto"}}
+    slider = {"style": {"description_width": "136px"}, "layout": {"width": "auto"}}
 
     def mean(value: float, whose: str) -> ExactSlider:
         return ExactSlider(
@@ -196,8 +196,8 @@ def _controls() -> dict[str, widgets.Widget]:
             max=3.0,
             step=0.1,
             decimals=1,
-            description="média",
-            tooltip=f"Média {whose}",
+            description=f"média {whose}",
+            tooltip=f"A média {whose}",
             **slider,
         )
 
@@ -207,8 +207,8 @@ def _controls() -> dict[str, widgets.Widget]:
             min=math.log10(_LIGHTEST),
             max=math.log10(_HEAVIEST),
             step=(math.log10(_HEAVIEST) - math.log10(_LIGHTEST)) / 85,
-            description="precisão",
-            tooltip=f"Precisão {whose}",
+            description=f"precisão {whose}",
+            tooltip=f"A precisão {whose}: 1 ÷ variância",
             **slider,
         )
 

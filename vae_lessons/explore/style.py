@@ -163,7 +163,7 @@ class StyleExplorer(Explorer):
             for dim in self.order
             if abs(numbers.z[dim] - numbers.start[dim]) > 0.5 * _STEP
         ]
-        where = f", mudado em {'; '.join(moved)}" if moved else ""
+        where = f", levado a {'; '.join(moved)}" if moved else ""
         if numbers.label is None:
             source = "z sorteado de N(0, I)"
         else:
@@ -320,12 +320,13 @@ class StyleExplorer(Explorer):
         style.decimal_commas(fig)
         return fig
 
-    def _chooser(self) -> widgets.SelectionSlider:
-        labels = self.data.y[:_OFFERED].tolist()
-        return widgets.SelectionSlider(
-            options=[(f"{i} (classe {self._names[label]})", i) for i, label in enumerate(labels)],
+    def _chooser(self) -> widgets.IntSlider:
+        return widgets.IntSlider(
+            value=0,
+            min=0,
+            max=min(len(self.data), _OFFERED) - 1,
             description="imagem",
-            tooltip="Que imagem se codifica, com a sua classe",
+            tooltip="Que imagem se codifica, contada de 0",
             style={"description_width": "54px"},
             layout=Layout(width="auto"),
         )
@@ -352,6 +353,10 @@ def _shift(dim: int, spread: float, activity: float) -> ExactSlider:
 
 def _buttons() -> dict[str, widgets.Button]:
     return {
-        "code": widgets.Button(description="Voltar ao código", tooltip="Leva z ao código da imagem"),
-        "random": widgets.Button(description="z ao acaso", tooltip="Parte de um z sorteado de N(0, I)"),
+        "code": widgets.Button(
+            description="Voltar ao código", tooltip="Leva z ao código da imagem", layout=Layout(width="138px")
+        ),
+        "random": widgets.Button(
+            description="z ao acaso", tooltip="Parte de um z sorteado de N(0, I)", layout=Layout(width="138px")
+        ),
     }
