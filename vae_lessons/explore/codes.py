@@ -320,7 +320,7 @@ class CodesExplorer(Explorer):
         bold = {"ha": "center", "fontsize": 11, "weight": "bold"}
         everything.text(_GRID + w * side / 2, 18, f"os códigos, {h}×{w}", **bold)
         everything.text(_PICTURE + _SIDE / 2, 18, "o que eles decodificam", **bold)
-        everything.text((_GRID + _SIDE + _PICTURE) / 2, _TOP + _SIDE / 2, "→", fontsize=20, ha="center", va="center")
+        everything.text(_PICTURE - 20, _TOP + _SIDE / 2, "→", fontsize=20, ha="center", va="center")
         for x, name in ((_ORIGINAL, "original"), (_UNCHANGED, "sem a troca")):
             everything.text(x, _LINE - _SMALL / 2 - 8, name, ha="center", fontsize=10)
         (self._frame_map if self.codebook.shape[1] == 2 else self._frame_usage)(fig)
@@ -328,7 +328,7 @@ class CodesExplorer(Explorer):
         return fig
 
     def _frame_usage(self, fig: Figure) -> None:
-        ax = _axes(fig, _CHART + 36, _WIDTH - 6, _LINE - _SMALL / 2 + 6, _HEIGHT - 22)
+        ax = _axes(fig, _CHART + 42, _WIDTH - 6, _LINE - _SMALL / 2 + 6, _HEIGHT - 22)
         n_codes = len(self.codebook)
         heights = [_logarithm(count) for count in self.usage]
         ax.bar(range(n_codes), heights, width=0.8 if n_codes <= 128 else 1.0, color=style.SILVER)
