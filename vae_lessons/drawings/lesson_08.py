@@ -78,7 +78,7 @@ def _picture(ax: Axes, image: Tensor, shape: tuple[int, int]) -> None:
 def usage_bars(usages: Mapping[str, Tensor]) -> Figure:
     """usages: nome → frequência de cada código, [K], em qualquer ordem; os nunca usados ganham um traço cinza no pé."""
     with matplotlib.rc_context(style.RC):
-        fig = Figure(figsize=(8.2, 2.7))
+        fig = Figure(figsize=(8.2, 3.0))
         axes = fig.subplots(1, len(usages), sharey=True)
         for ax, (name, usage) in zip(axes, usages.items(), strict=True):
             ordered = usage.sort(descending=True).values
@@ -87,13 +87,12 @@ def usage_bars(usages: Mapping[str, Tensor]) -> Figure:
             if alive < len(ordered):
                 ax.axvspan(alive + 0.5, len(ordered) + 0.5, color=MIST, zorder=0)
                 ax.text((alive + len(ordered) + 1) / 2, 0.12, "mortos", ha="center", va="center", color=GREY)
-            ax.set(
-                title=f"{name}: {alive} em uso", xlabel="código, do mais ao menos usado", xlim=(0.5, len(ordered) + 0.5)
-            )
+            ax.set(title=f"{name}\n{alive} de {len(ordered)} em uso", xlim=(0.5, len(ordered) + 0.5))
             ax.set(yscale="log", ylim=(3e-5, 1))
             ax.set_yticks([1e-4, 1e-3, 1e-2, 1e-1, 1], ["0,0001", "0,001", "0,01", "0,1", "1"])
             ax.minorticks_off()
         axes[0].set_ylabel("frequência")
+        fig.supxlabel("código, do mais ao menos usado", fontsize=11)
     return fig
 
 
