@@ -1,13 +1,33 @@
-"""Os exercícios da lição 08: respostas certas escritas de outro jeito, e as erradas que cada um reconhece."""
+"""A lição 08: as funções que ela escreve, e os exercícios, com respostas certas de outro jeito e erradas com nome."""
 
+import ast
 import math
+from pathlib import Path
 
+import nbformat
 import pytest
 import torch
 from torch.nn import functional as F
 
 from vae_lessons.exercises import EXERCISES
 from vae_lessons.exercises.checking import grade
+
+LESSON = Path(__file__).resolve().parent.parent / "notebooks" / "08_vq_vae.ipynb"
+
+
+def written_in_the_lesson(*names):
+    """As funções, como a lição as escreve."""
+    space = {"torch": torch, "F": F, "math": math}
+    for cell in nbformat.read(LESSON, as_version=4).cells:
+        if cell.cell_type == "code":
+            wanted = [n for n in ast.parse(cell.source).body if isinstance(n, ast.FunctionDef) and n.name in names]
+            exec("\n\n".join(ast.unparse(node) for node in wanted), space)
+    return [space[name] for name in names]
+
+
+quantize, perplexity, fsq, ema_step, rotate = written_in_the_lesson(
+    "quantize", "perplexity", "fsq", "ema_step", "rotate"
+)
 
 
 def by_the_displacement(loss):
@@ -78,6 +98,72 @@ def by_autograd(g, z, e):
     return z.grad
 
 
+# As funções da lição
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_is_quantized_is_the_nearest_code_exactly(dtype):
+    torch.manual_seed(0)
+    z, codebook = torch.randn(200, 3, dtype=dtype), torch.randn(17, 3, dtype=dtype)
+    quantized, indices = quantize(z, codebook)
+    assert indices.dtype == torch.int64
+    assert torch.equal(indices, (z[:, None] - codebook).square().sum(-1).argmin(1))
+    assert torch.equal(quantized, codebook[indices])
+
+
+def test_the_gradient_goes_straight_to_z_and_not_to_the_codebook():
+    z, codebook = torch.randn(9, 2, requires_grad=True), torch.randn(4, 2, requires_grad=True)
+    quantized, _ = quantize(z, codebook)
+    upstream = torch.randn(9, 2)
+    at_z, at_codebook = torch.autograd.grad(quantized, (z, codebook), upstream, allow_unused=True)
+    assert torch.equal(at_z, upstream)
+    assert at_codebook is None
+
+
+@pytest.mark.parametrize("shape", [(12,), (3, 4), (2, 3, 2)])
+def test_perplexity_counts_equally_used_codes(shape):
+    assert perplexity(torch.arange(12).view(shape) % 4, 9) == pytest.approx(4)
+    assert perplexity(torch.zeros(shape, dtype=torch.int64), 9) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("levels", [[4], [8, 5], [3, 4, 2]])
+def test_fsq_reaches_every_integer_of_its_range_and_no_other(levels, dtype):
+    z = torch.linspace(-40, 40, 8001, dtype=dtype)[:, None, None].expand(-1, 1, len(levels))
+    codes = fsq(z, levels)
+    assert codes.dtype == dtype
+    for j, n in enumerate(levels):
+        assert codes[..., j].unique().tolist() == list(range(-(n // 2), -(n // 2) + n))
+
+
+def test_the_gradient_of_fsq_is_that_of_the_squeeze():
+    z = torch.randn(50, 2, dtype=torch.float64, requires_grad=True)
+    fsq(z, [5, 4]).sum().backward()
+    shift = torch.tensor([0, math.atanh(1 / 3)], dtype=torch.float64)
+    half = torch.tensor([2.0, 1.5], dtype=torch.float64)
+    assert torch.allclose(z.grad, half * (1 - torch.tanh(z.detach() + shift).square()))
+
+
+def test_one_step_of_the_averages_without_memory_is_the_mean_of_each_region():
+    z, indices = torch.randn(30, 2, dtype=torch.float64), torch.arange(30) % 3
+    counts, sums = ema_step(z, indices, torch.ones(3).double(), torch.randn(3, 2).double(), 0.0)
+    means = torch.stack([z[indices == k].mean(0) for k in range(3)])
+    assert torch.allclose(sums / counts[:, None], means)
+
+
+def test_the_rotation_gives_the_code_and_keeps_the_angle_of_the_gradient():
+    torch.manual_seed(0)
+    z, codebook = torch.randn(40, 4, dtype=torch.float64, requires_grad=True), torch.randn(9, 4, dtype=torch.float64)
+    turned, indices = rotate(z, codebook)
+    upstream = torch.randn(40, 4, dtype=torch.float64)
+    (at_z,) = torch.autograd.grad(turned, z, upstream)
+    e = codebook[indices]
+    assert torch.allclose(turned, e)
+    assert torch.allclose(F.cosine_similarity(at_z, z.detach()), F.cosine_similarity(upstream, e))
+
+
+# Os exercícios
+
 RIGHT = [
     ("08.1", by_the_displacement),
     ("08.1", by_the_limit),
@@ -109,7 +195,7 @@ WRONG = [
     ("08.4", lambda seen, new, n: torch.tensor(by_a_loop(seen, new, n)) / math.log(2), "em bits"),
     ("08.4", lambda seen, new, n: torch.tensor(by_a_loop(seen, new, n)).mean(), "média sobre as imagens"),
     ("08.5", lambda logits_of, codes, known: by_gumbel(logits_of, codes, 0), "sorteou também os códigos dados"),
-    ("08.5", lambda logits_of, codes, known: logits_of(codes).argmax(-1), "Confira|uma vez só|Esperava"),
+    ("08.5", lambda logits_of, codes, known: logits_of(codes).argmax(-1), "pegou de uma vez"),
     ("08.6", lambda g, z, e: g, "gradiente direto"),
     ("08.6", lambda g, z, e: torch.einsum("nij,ni->nj", rotation(z, e).to(g), g), "falta a razão"),
     ("08.6", lambda g, z, e: by_matrices(g, z, e) * (z.norm(dim=1) / e.norm(dim=1))[:, None] ** 2, "invertida"),

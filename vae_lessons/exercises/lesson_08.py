@@ -235,7 +235,7 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 lambda loss: "certa",
-                "você diz que todas estão certas. O valor é o mesmo nas três quando β = 1, e nunca diz quem aprende: derive "
+                "você diz que todas estão certas. O valor não denuncia quem aprende: derive "
                 "a perda em relação a z e ao dicionário.",
             ),
             Mistake(
@@ -267,7 +267,7 @@ EXERCISES = (
                 "Entre um código e outro f pode fazer o que quiser: ninguém a avalia ali.",
             ),
             Mistake(
-                lambda e: e + 0.0 * torch.floor(e) + torch.sin(2 * math.pi * e) * 0 - e.detach() * 0 + (e.detach() - e),
+                torch.round,
                 "em algum dos códigos a derivada da sua f é zero: o gradiente direto se cala, mas não aponta para o lado errado.",
             ),
             Mistake(
@@ -276,7 +276,7 @@ EXERCISES = (
                 "derivadas enganam.",
             ),
             Mistake(
-                lambda e: e - torch.sin(2 * math.pi * e) / math.pi * (e - 1),
+                lambda e: e - torch.sin(2 * math.pi * e) / math.pi * (e + 1.5) / 2,
                 "a derivada é negativa em algum dos códigos, mas não nos três. Some a uma reta uma onda de período 1.",
             ),
         ),
@@ -381,6 +381,11 @@ EXERCISES = (
                 _all_at_once,
                 "você calculou os logits uma vez só, e sorteou todos os lugares deles. Os de cada lugar dependem dos códigos "
                 "anteriores, que mudam a cada sorteio: calcule-os de novo.",
+            ),
+            Mistake(
+                lambda logits_of, codes, known: logits_of(codes).argmax(-1),
+                "você pegou de uma vez, em todos os lugares, o código mais provável. Os dados ficam como estão; os outros se sorteiam "
+                "um a um, porque os logits de cada lugar dependem dos sorteados antes.",
             ),
             Mistake(
                 _from_the_start,
