@@ -12,7 +12,14 @@ from jupyter_client.manager import start_new_kernel
 from PIL import Image
 
 from vae_lessons.data import load
-from vae_lessons.explore import explore_beta, explore_elbo, explore_gradients, explore_gumbel, explore_latent
+from vae_lessons.explore import (
+    explore_beta,
+    explore_elbo,
+    explore_gradients,
+    explore_gumbel,
+    explore_latent,
+    explore_water,
+)
 from vae_lessons.models import mlp_vae
 from vae_lessons.training import History, Run, TrainConfig
 
@@ -26,7 +33,7 @@ def model():
     return mlp_vae(64, 3, (16,))
 
 
-@pytest.fixture(scope="module", params=["latent", "elbo", "gradients", "beta", "gumbel"])
+@pytest.fixture(scope="module", params=["latent", "elbo", "gradients", "beta", "gumbel", "water"])
 def make(request, model):
     """Uma função sem argumentos que cria o explorador."""
     if request.param == "latent":
@@ -34,7 +41,13 @@ def make(request, model):
     if request.param == "beta":
         sweep = [Run(model, History(), TrainConfig(beta=beta)) for beta in (1.0, 4.0)]
         return lambda: explore_beta(sweep, TEST)
-    return {"elbo": explore_elbo, "gradients": explore_gradients, "gumbel": explore_gumbel}[request.param]
+    others = {
+        "elbo": explore_elbo,
+        "gradients": explore_gradients,
+        "gumbel": explore_gumbel,
+        "water": explore_water,
+    }
+    return others[request.param]
 
 
 def inside(widget):
