@@ -60,7 +60,7 @@ def bounds_of_the_phrases(results: Mapping[str, Sequence[tuple[float, float]]]) 
 
 
 def posterior_planes(planes: Mapping[str, Mapping[int, tuple[Tensor, Tensor]]]) -> Figure:
-    """Um painel por treino: a média da posterior do modelo (abscissa) e a do codificador, de cada imagem, em cada passo.
+    """Um painel por treino: a média da posterior do modelo (em x) e a do codificador, de cada imagem, a cada passo.
 
     planes: título → passo → (médias da posterior exata [B], médias do codificador [B]).
     """
