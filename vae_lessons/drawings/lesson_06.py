@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from vae_lessons import style
-from vae_lessons.style import BLACK, BLUE, GREEN, GREY, ORANGE, SILVER, number
+from vae_lessons.style import BLACK, BLUE, GREY, ORANGE, SILVER, number
 
 _EDGE = {"edgecolor": BLACK, "linewidth": 0.6}
 
@@ -60,20 +60,22 @@ def bounds_of_the_phrases(results: Mapping[str, Sequence[tuple[float, float]]]) 
 
 
 def posterior_planes(planes: Mapping[str, Mapping[int, tuple[Tensor, Tensor]]]) -> Figure:
-    """Um painel por treino: a média da posterior do modelo (em x) e a do codificador, de cada imagem, a cada passo.
+    """Uma linha por treino, uma coluna por passo: de cada dado, a média da posterior do modelo e a do codificador.
 
-    planes: título → passo → (médias da posterior exata [B], médias do codificador [B]).
+    planes: título → passo → (médias da posterior exata [B], na abscissa, e médias do codificador [B]).
     """
-    colors, marks = (GREY, ORANGE, GREEN, BLUE), "xso^"
     reach = max(m.abs().max().item() for steps in planes.values() for pair in steps.values() for m in pair) * 1.08
+    n_steps = max(map(len, planes.values()))
     with matplotlib.rc_context(style.RC):
-        fig = Figure(figsize=(8.4, 4.0))
-        for ax, (title, steps) in zip(fig.subplots(1, len(planes)), planes.items(), strict=True):
-            ax.plot([-reach, reach], [-reach, reach], "--", color=BLACK, linewidth=1)
-            for (step, (exact, encoded)), color, mark in zip(steps.items(), colors, marks, strict=False):
-                ax.plot(exact, encoded, mark, color=color, markersize=4, label=f"passo {step}")
-            ax.set(title=title, xlabel="média de p(z|x), a do modelo", ylabel="média de q(z|x), a do codificador")
-            ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
-            ax.legend(loc="upper left", handletextpad=0.2)
+        fig = Figure(figsize=(9.2, 4.4))
+        grid = fig.subplots(len(planes), n_steps, sharex=True, sharey=True, squeeze=False)
+        for row, (title, steps) in zip(grid, planes.items(), strict=True):
+            for ax, (step, (exact, encoded)) in zip(row, steps.items(), strict=True):
+                ax.plot([-reach, reach], [-reach, reach], "--", color=SILVER, linewidth=1)
+                ax.plot(exact, encoded, "o", color=BLUE, markersize=3.5, zorder=3)
+                ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", title=f"passo {step}")
+            row[0].set_ylabel(title)
+        fig.supxlabel("média de p(z|x), a do modelo", fontsize=11)
+        fig.supylabel("média de q(z|x), a do codificador", fontsize=11)
     style.decimal_commas(fig)
     return fig
