@@ -140,7 +140,7 @@ def test_an_eigenvector_disappears_when_its_latent_drowns(explorer):
 def test_the_text_states_the_numbers(explorer):
     explorer.move(level=0.2)
     said = explorer.describe(explorer.numbers)
-    for part in ("βσ² 0,200", "latentes vivos 7 de 64", "taxa 2,286 nats por imagem", "erro quadrático 3,102"):
+    for part in ("βσ² = 0,200", "latentes vivos 7 de 64", "taxa 2,286 nats por imagem", "erro quadrático 3,102"):
         assert part in said
     assert "2,286 nats por imagem" in explorer.caption.value
     assert repr(explorer) == "WaterExplorer(64 autovalores, 1797 imagens de 'digits')"

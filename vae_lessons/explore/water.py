@@ -137,22 +137,21 @@ class WaterExplorer(Explorer):
 
     def describe(self, numbers: WaterNumbers) -> str:
         named = "; ".join(f"{name} {value}" for name, value in self._named(numbers).items())
+        level = number(numbers.level, _decimals(self._highest))
         return (
-            "Os autovalores em barras, com a água até βσ², os autovetores que não se afogaram e a imagem "
+            f"Os autovalores em barras, com a água até βσ² = {level}, os autovetores que não se afogaram e a imagem "
             f"{numbers.image} ao lado do que sobra dela: {named}."
         )
 
     def _show(self) -> None:
         super()._show()
         cell = '<td style="padding: 0 12px 0 0; text-align: {}">{}</td>'
-        rows = (
-            cell.format("left", key) + cell.format("right", value) for key, value in self._named(self.numbers).items()
-        )
+        named = self._named(self.numbers).items()
+        rows = (cell.format("left", name) + cell.format("right", value) for name, value in named)
         self.caption.value = "<table><tr>" + "</tr><tr>".join(rows) + "</tr></table>"
 
     def _named(self, numbers: WaterNumbers) -> dict[str, str]:
         return {
-            "βσ²": number(numbers.level, _decimals(self._highest)),
             "latentes vivos": f"{numbers.alive} de {len(self.eigenvalues)}",
             "taxa": f"{nats(numbers.rate, 3)} por imagem",
             "erro quadrático": f"{number(numbers.squared_error, 3)} por imagem",
