@@ -124,7 +124,8 @@ class CodesExplorer(Explorer):
         image = [title("A imagem"), c["index"]]
         change = [title("A célula e o código que se põe nela"), c["row"], c["column"], c["code"], self.caption]
         hand = pointable(self.picture, _LABEL, size=(_WIDTH, _HEIGHT), at=self._point, keys=self._step)
-        super().__init__(row(hand, column(300, *image, *change, row(c["keep"], c["original"]))))
+        note = text("Na figura, a célula e o código também se escolhem com um clique.")
+        super().__init__(row(hand, column(300, *image, *change, row(c["keep"], c["original"]), note)))
         c["index"].observe(self._forget, "value")
         c["keep"].on_click(lambda _: self._keep())
         c["original"].on_click(lambda _: self._undo())

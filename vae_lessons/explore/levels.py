@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from vae_lessons import style
-from vae_lessons.explore.base import Explorer, column, picture, row, title
+from vae_lessons.explore.base import Explorer, column, picture, row, text, title
 from vae_lessons.explore.calls import quiet
 from vae_lessons.explore.canvas import GREYS, Canvas, Panel
 from vae_lessons.explore.images import Greys
@@ -100,7 +100,7 @@ class LevelsExplorer(Explorer):
         self.recorded = (("fixed", None), *((name, _positions(sliders[name])) for name in by_level[:2]))
         fix = [title("Fixar, do topo para baixo"), c["fixed"]]
         move = [title("O que está fixo"), *(slider.with_number() for slider in sliders.values()), c["reference"]]
-        rest = [title("O que está abaixo"), c["again"]]
+        rest = [title("O que está abaixo"), c["again"], text("Na figura, clique num nível para fixar até ele.")]
         hand = pointable(self.picture, _LABEL, size=(_WIDTH, _HEIGHT), at=self._point, keys=self._step)
         super().__init__(row(hand, column(300, *fix, *move, *rest)))
         self._place_reference()

@@ -138,7 +138,8 @@ class StyleExplorer(Explorer):
         )
         ranking = [text("Do latente mais ativo ao menos:")] if latent_dim > 1 else []
         image = [title("A imagem que se codifica"), c["index"]]
-        walk = [title("Andar a partir do código"), *ranking, sliders, row(c["code"], c["random"])]
+        note = text("Na figura, os pontos da faixa de baixo se arrastam.")
+        walk = [title("Andar a partir do código"), *ranking, sliders, row(c["code"], c["random"]), note]
         hand = pointable(self.picture, _LABEL, size=self._canvas.size, at=self._point, keys=self._step)
         super().__init__(row(hand, column(300, *image, *walk)))
         c["index"].observe(self._encode_chosen, "value")
