@@ -95,7 +95,7 @@ class MergeExplorer(Explorer):
         prior = [title("De cima"), c["prior_mean"].with_number(), c["prior_precision"].with_number()]
         message = [title("De baixo"), c["message_mean"].with_number(), c["message_precision"].with_number()]
         note = text(
-            "Precisão é 1 ÷ variância: quanto mais alta e estreita a curva, mais ela pesa. Na figura, as duas se arrastam."
+            "Precisão é 1 ÷ variância: quanto mais estreita a curva, mais ela pesa. Na figura, as duas se arrastam."
         )
         self._held, self._last = None, -math.inf
         hand = pointable(self.picture, _LABEL, size=(_WIDTH, _HEIGHT), at=self._point, keys=self._step)
