@@ -26,7 +26,7 @@ from vae_lessons.explore.pointing import pointable, within
 
 _OFFERED = 500  # imagens entre as quais se escolhe
 _AT_ONCE = 256  # imagens codificadas, ou grades decodificadas, de uma vez: limita a memória
-_VISIBLE = 0.02  # a diferença de um pixel, numa escala de 0 a 1, a partir da qual se contorna
+_VISIBLE = 0.05  # a diferença de um pixel, numa escala de 0 a 1, a partir da qual se contorna
 _RECORDED = 6  # códigos que a página oferece
 _MOST_RECORDED = 7  # linhas e colunas da grade que a página oferece
 
@@ -377,7 +377,7 @@ class CodesExplorer(Explorer):
         top, bottom = _LINE - _SMALL / 2 + 2, _HEIGHT - 2
         codebook = self.codebook.double().numpy()
         ax = _axes(fig, _CHART, _WIDTH - 6, top, bottom)
-        xlim, ylim = voronoi.frame(codebook, codebook)
+        xlim, ylim = voronoi.frame(codebook, codebook, margin=0.5)
         stretch = (_WIDTH - 6 - _CHART) / (bottom - top)
         middle, reach = sum(xlim) / 2, stretch * (xlim[1] - xlim[0]) / 2
         xlim = middle - reach, middle + reach
