@@ -15,6 +15,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 from tqdm import tqdm
 
+from vae_lessons.explore.gestures import GESTURES
 from vae_lessons.publish import search
 from vae_lessons.publish.formulas import STATIC
 from vae_lessons.publish.lessons import LessonError, Page, prepare, run
@@ -140,7 +141,7 @@ def _bring_explorers(app: Sphinx, page: str, template: str, context: dict, docum
     """
     if "vae-explorador" not in context.get("body", ""):
         return
-    for name in ("comum.js", "rede.js", "latente.js"):
+    for name in ("comum.js", "gestures.js", "rede.js", "latente.js"):
         app.add_js_file(name)
     player = (STATIC / _PLAYER).read_text(encoding="utf-8")
     app.add_js_file(None, body=f'{player}\nvaeComum.whenSeen("gravado", mount);\n', type="module")
