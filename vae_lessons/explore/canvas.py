@@ -123,6 +123,16 @@ class Panel:
         corner = (round(center[0] - width / 2), round(center[1] - height / 2))
         self.image.paste(Image.frombytes("P", (width, height), enlarged.tobytes()), corner)
 
+    def outline(self, left: float, right: float, bottom: float, top: float, color: str, *, width: float = 2) -> None:
+        """Uma moldura retangular."""
+        x, y = np.array([left, right, right, left, left]), np.array([top, top, bottom, bottom, top])
+        self.curve(x, y, color, width=width)
+
+    def mask(self, inside: np.ndarray, color: str) -> None:
+        """A cor onde `inside`, bool [linhas, colunas] que se estica até cobrir o painel, é verdadeiro."""
+        stretched = Image.fromarray(inside).resize(self.image.size, Image.Resampling.NEAREST)
+        self.image.paste(self._index[color], mask=stretched)
+
     def _pixels(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Pontos do eixo → [N, 2] pontos da imagem, contados do canto de cima à esquerda."""
         (left, right), (bottom, top) = self._xlim, self._ylim
