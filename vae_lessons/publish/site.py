@@ -104,6 +104,7 @@ def _build(lessons: list[Path], pages: list[Page], folder: Path, repository: Rep
     source, static, built = folder / "fonte", folder / "estaticos", folder / "site"
     source.mkdir()
     shutil.copytree(STATIC, static, ignore=shutil.ignore_patterns("*.html", "katex.min.js", _PLAYER))
+    shutil.copy(GESTURES, static)
     templates = folder / "modelos"
     templates.mkdir()
     shutil.copy(STATIC / "busca.html", templates)
