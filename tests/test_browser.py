@@ -53,7 +53,7 @@ def write_notebook(server, name: str, sources: list[str]) -> None:
     nbformat.write(notebook, server.root / name)
 
 
-GALLERY = ("latent", "elbo", "gradients", "beta", "gumbel", "twin")
+GALLERY = ("latent", "elbo", "gradients", "beta", "water", "gumbel", "twin")
 GALLERY_CELLS = [
     """from vae_lessons.data import load
 from vae_lessons.explore import *
@@ -68,6 +68,7 @@ runs = fit_many(mlp_vae(64, 3, (16,)), load("digits"), TrainConfig(epochs=2), sw
     "elbo = explore_elbo()\nelbo",
     "explore_gradients()",
     'beta = explore_beta(runs, load("digits", "test"))\nbeta',
+    "explore_water()",
     "gumbel = explore_gumbel()\ngumbel",
     'twin = explore_latent(model, load("digits", "test"))\ntwin',
     "print(bool((latent.z == latent.means[latent.controls['index'].value]).all()))",
@@ -239,6 +240,14 @@ def test_the_keys_switch_among_the_models_of_a_sweep(gallery):
     expect(slider(explorer, "β").locator(".widget-readout")).to_have_text("10")
     expect(printed(gallery, "print(beta.summary")).to_contain_text("β 10 · semente 1 · taxa R")
     assert explorer.bounding_box()["height"] < lab.VIEWPORT["height"] - 200
+
+
+def test_the_arrow_keys_raise_the_water_until_latents_drown(gallery):
+    explorer = shown(gallery, "water")
+    expect(explorer).to_contain_text("18 de 64")
+    for _ in range(4):
+        changes_picture(explorer, functools.partial(press, explorer, "βσ²", "ArrowRight"))
+    expect(explorer).to_contain_text("17 de 64")
 
 
 # A mão sobre o mapa e o papel

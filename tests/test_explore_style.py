@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from toys_explore import ConditionalVAE, assert_recording_is_the_kernel, levels_of, painted, shown_at
+from toys_explore import ConditionalVAE, assert_recording_is_the_kernel, levels_of, painted, point, press, shown_at
 
 from vae_lessons.data import load
 from vae_lessons.distributions import Bernoulli, Normal
@@ -167,6 +167,30 @@ def test_any_number_of_latents(latent_dim):
     put(explorer, **{f"dz{explorer.order[0]}": 2.0})
     assert explorer.picture.value != before
     assert f"latent_dim={latent_dim}" in repr(explorer)
+
+
+def test_a_point_of_the_strip_is_dragged_to_a_value_of_z(explorer, model):
+    put(explorer, index=6)
+    panel = explorer._canvas.panel(1)
+    for place, z in ((0, 0.8), (2, -0.5)):
+        dim = explorer.order[place]
+        x, y = panel.on_screen(np.array([place]), np.array([z]))[0] + np.array(panel.corner) / 2
+        point(explorer, x, y)
+        assert explorer.z[dim] == pytest.approx(z, abs=0.02)
+    torch.testing.assert_close(explorer.start, code(model, 6))
+    before = explorer.picture.value
+    point(explorer, 300, 60)
+    assert explorer.picture.value == before
+
+
+def test_arrows_change_the_image_and_the_most_active_latent(explorer):
+    put(explorer, index=6)
+    press(explorer, 1, 0)
+    press(explorer, 1, -3)
+    assert explorer.index == 7
+    assert (explorer.z - explorer.start)[explorer.order[0]] == pytest.approx(0.3, abs=1e-5)
+    press(explorer, -90, -3)
+    assert explorer.index == 0
 
 
 def test_a_recording_is_the_kernel(explorer):

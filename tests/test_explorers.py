@@ -24,6 +24,7 @@ from vae_lessons.explore import (
     explore_levels,
     explore_merge,
     explore_style,
+    explore_water,
 )
 from vae_lessons.models import mlp_vae
 from vae_lessons.training import History, Run, TrainConfig
@@ -35,6 +36,7 @@ _WITHOUT_MODEL = {
     "gradients": explore_gradients,
     "gumbel": explore_gumbel,
     "merge": explore_merge,
+    "water": explore_water,
 }
 
 

@@ -1,6 +1,7 @@
 """Modelos pequenos, sem treino, para os exploradores que recebem funções: de cada um se sabe a resposta certa."""
 
 import io
+import itertools
 
 import numpy as np
 import torch
@@ -11,6 +12,8 @@ from torch.nn import functional as F
 from vae_lessons.data import Dataset
 from vae_lessons.distributions import Bernoulli, Normal
 from vae_lessons.publish import recording
+
+_TIMES = itertools.count()
 
 
 class ConditionalVAE(nn.Module):
@@ -110,6 +113,23 @@ def painted(explorer, color: str, *, left=0, top=0, right=None, bottom=None) -> 
     """Onde a cor aparece, dentro do retângulo dado em pixels da tela: [linhas, colunas] de booleanos."""
     rows, columns = (slice(2 * a, b and 2 * b) for a, b in ((top, bottom), (left, right)))
     return (pixels(explorer)[rows, columns] == tuple(bytes.fromhex(color[1:]))).all(-1)
+
+
+def _channel(explorer):
+    """O campo escondido em que chegam os gestos sobre a figura."""
+    (hand,) = [box for box in explorer.children[1].children if "vae-hand" in box._dom_classes]
+    return hand.children[-1]
+
+
+def point(explorer, x: float, y: float) -> None:
+    """O navegador diz que se clicou, ou arrastou, em (x, y) pixels da tela."""
+    height, width = (size / 2 for size in pixels(explorer).shape[:2])
+    _channel(explorer).set_state({"value": f"at {x / width} {y / height} {next(_TIMES)}"})
+
+
+def press(explorer, right: int, down: int) -> None:
+    """O navegador diz que, desde que o explorador nasceu, as setas somam tantos passos."""
+    _channel(explorer).set_state({"value": f"keys {right} {down}"})
 
 
 def assert_recording_is_the_kernel(explorer, **recorded) -> None:

@@ -22,6 +22,7 @@ from vae_lessons.explore.base import Explorer, column, picture, row, text, title
 from vae_lessons.explore.calls import quiet, require_steady
 from vae_lessons.explore.canvas import GREYS, SCALE, Canvas, Panel
 from vae_lessons.explore.images import Greys, greys_of
+from vae_lessons.explore.pointing import pointable, within
 
 _OFFERED = 500  # imagens entre as quais se escolhe
 _AT_ONCE = 256  # imagens codificadas, ou grades decodificadas, de uma vez: limita a memória
@@ -37,6 +38,10 @@ _SMALL, _LINE = 112, 440  # o lado das imagens de baixo e o meio delas
 _ORIGINAL, _UNCHANGED = 66, 206  # o meio de cada uma
 _CHART = 330  # onde começa o gráfico de baixo
 
+_LABEL = (
+    "Os códigos e a imagem: clique numa célula, ou ande com as setas do teclado, para escolhê-la; no gráfico de baixo, "
+    "clique num código para pô-lo nela."
+)
 _CHOSEN, _OWN = style.ORANGE, style.BLUE  # o código posto na célula e o que a imagem tinha nela
 
 
@@ -86,6 +91,7 @@ class CodesExplorer(Explorer):
         "code"              o código que se põe nela, de 0 a K − 1; ao mudar de célula ou de imagem, ele vai junto
         "keep"              botão: mantém a troca, para fazer outra por cima
         "original"          botão: desfaz as trocas; a célula volta ao código que a imagem tem nela
+    A célula também se escolhe clicando nela, na grade ou na imagem, ou com as setas do teclado; o código, no gráfico.
     picture: ipywidgets.Image, PNG · index, row, column, code, own, codes, before, after: como em CodesNumbers.
     usage [K]: em quantas células de `data` está cada código; os de uso zero são os mortos.
     Começa com a troca que mais muda a célula do meio da primeira imagem.
@@ -117,7 +123,8 @@ class CodesExplorer(Explorer):
         c = self.controls = _controls(min(len(data), _OFFERED), h, w, len(codebook), cell, code)
         image = [title("A imagem"), c["index"]]
         change = [title("A célula e o código que se põe nela"), c["row"], c["column"], c["code"], self.caption]
-        super().__init__(row(self.picture, column(300, *image, *change, row(c["keep"], c["original"]))))
+        hand = pointable(self.picture, _LABEL, size=(_WIDTH, _HEIGHT), at=self._point, keys=self._step)
+        super().__init__(row(hand, column(300, *image, *change, row(c["keep"], c["original"]))))
         c["index"].observe(self._forget, "value")
         c["keep"].on_click(lambda _: self._keep())
         c["original"].on_click(lambda _: self._undo())
@@ -167,6 +174,39 @@ class CodesExplorer(Explorer):
         words = "O código que a imagem já tem nesta célula." if own == n.code else f"Nesta célula a imagem tem o {own}."
         dead = f"O código {n.code} não é usado em imagem nenhuma: está morto."
         self.caption.value = f"{words} {dead}" if used == 0 else words
+
+    def _point(self, x: float, y: float) -> None:
+        """Na grade ou na imagem, escolhe a célula; embaixo, o código."""
+        h, w = self.indices.shape[1:]
+        width, height = _shown_size(self._greys.image_shape, _SIDE)
+        left, top = _PICTURE + (_SIDE - width) / 2, _TOP + (_SIDE - height) / 2
+        for across, down, tall, wide in (
+            (x - _GRID, y - _TOP, h * self._cell, w * self._cell),
+            (x - left, y - top, height, width),
+        ):
+            if 0 <= across < wide and 0 <= down < tall:
+                self._choose(row=int(down / tall * h), column=int(across / wide * w))
+        if x > _CHART and y > _LINE - _SMALL / 2:
+            self._choose(code=self._code_at(x, y))
+
+    def _step(self, right: int, down: int) -> None:
+        self._choose(row=self.controls["row"].value + down, column=self.controls["column"].value + right)
+
+    def _choose(self, **values: int) -> None:
+        """Leva os controles aos valores, dentro da faixa de cada um, e desenha uma vez só."""
+        with self._silently():
+            for name, value in values.items():
+                control = self.controls[name]
+                control.value = int(within(value, control.min, control.max))
+        self._follow()
+
+    def _code_at(self, x: float, y: float) -> int:
+        """O código da barra, ou o mais próximo no mapa, do ponto da figura."""
+        panel = self._canvas.panel(1)
+        place = panel.units(x, y)
+        if self.codebook.shape[1] != 2:
+            return round(place[0])
+        return int(voronoi.nearest(np.array([place]), self.codebook.double().numpy())[0])
 
     def _keep(self) -> None:
         c = self.controls

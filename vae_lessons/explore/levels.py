@@ -16,6 +16,7 @@ from vae_lessons.explore.base import Explorer, column, picture, row, title
 from vae_lessons.explore.calls import quiet
 from vae_lessons.explore.canvas import GREYS, Canvas, Panel
 from vae_lessons.explore.images import Greys
+from vae_lessons.explore.pointing import pointable, within
 from vae_lessons.explore.sliders import ExactSlider
 from vae_lessons.style import number, subscript
 
@@ -33,6 +34,7 @@ _PITCH, _SIDE, _COLUMNS = 103, 98, 4
 _RIGHT = 448  # onde começa o resumo
 _MAP = 70  # o lado, se couber, dos mapas de desvio
 
+_LABEL = "Os níveis e as imagens: clique num nível para fixar até ele, ou use as setas para fixar mais ou menos."
 _FIXED, _FREE = style.ORANGE, style.BLUE
 
 
@@ -77,6 +79,7 @@ class LevelsExplorer(Explorer):
                                 aparecem os dos níveis fixos. De cada nível, as duas coordenadas que mais mudam a imagem
         "again"                 botão: sorteia de novo o que está abaixo
         "reference"             botão: outros valores para os níveis fixos; a sequência é sempre a mesma
+    Clicar num nível, na figura, fixa até ele; as setas do teclado fixam mais ou menos.
     picture: ipywidgets.Image, PNG · fixed, latents, pictures, deviations, spreads: como em LevelsNumbers.
     Na tela, os níveis se contam de baixo para cima, como nas equações: o de baixo, que decodifica x, é z₁.
     Todos os sorteios usam o mesmo ruído: entre uma posição e outra dos controles, só muda o que eles mudam.
@@ -98,7 +101,8 @@ class LevelsExplorer(Explorer):
         fix = [title("Fixar, do topo para baixo"), c["fixed"]]
         move = [title("O que está fixo"), *(slider.with_number() for slider in sliders.values()), c["reference"]]
         rest = [title("O que está abaixo"), c["again"]]
-        super().__init__(row(self.picture, column(300, *fix, *move, *rest)))
+        hand = pointable(self.picture, _LABEL, size=(_WIDTH, _HEIGHT), at=self._point, keys=self._step)
+        super().__init__(row(hand, column(300, *fix, *move, *rest)))
         self._place_reference()
         c["again"].on_click(lambda _: self._again())
         c["reference"].on_click(lambda _: self._next_reference())
@@ -152,6 +156,19 @@ class LevelsExplorer(Explorer):
         for name in self.inputs[1:]:
             level = int(name[1:].split("_")[0])
             self.controls[name].layout.display = None if level < self.numbers.fixed else "none"
+
+    def _point(self, x: float, y: float) -> None:
+        """Num nível, em cima, fixa até ele; numa linha do resumo, o que ela diz."""
+        if x >= _RIGHT and y >= _TOP:
+            self._fix(int((y - _TOP) / self._summary_pitch))
+        elif y < _TOP and x < self._place(len(self._sizes)) - 20:
+            self._fix(1 + round((x - self._place(0)) / self._chain_step))
+
+    def _step(self, right: int, down: int) -> None:
+        self._fix(self.controls["fixed"].value + right + down)
+
+    def _fix(self, count: int) -> None:
+        self.controls["fixed"].value = int(within(count, 0, len(self._sizes)))
 
     def _again(self) -> None:
         self._draw += 1

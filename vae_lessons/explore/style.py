@@ -21,6 +21,7 @@ from vae_lessons.explore.base import Explorer, column, picture, row, text, title
 from vae_lessons.explore.calls import quiet, require_steady
 from vae_lessons.explore.canvas import GREYS, Canvas, Panel
 from vae_lessons.explore.images import greys_of
+from vae_lessons.explore.pointing import pointable, within
 from vae_lessons.explore.sliders import ExactSlider
 from vae_lessons.plotting import class_labels
 from vae_lessons.style import latent_name, number
@@ -38,6 +39,10 @@ _LEFT, _RIGHT = 176, 656  # onde começam e terminam as classes
 _TITLE, _TOP, _NAME = 16, 28, 22  # o título, o alto das imagens e a altura do nome de cada classe
 _STRIP = 130  # a faixa dos latentes, com os nomes
 
+_LABEL = (
+    "As classes e z: arraste um ponto da faixa de baixo. Pelo teclado, as setas para os lados trocam de imagem, e as "
+    "outras movem o latente mais ativo."
+)
 _CHOSEN = style.ORANGE  # a classe da imagem, e z
 
 
@@ -96,6 +101,7 @@ class StyleExplorer(Explorer):
                             são Δz₁, Δz₂, ..., do latente mais ativo ao menos ativo
         "code"              botão: volta ao código da imagem, com todos os Δz em zero
         "random"            botão: parte de z ~ N(0, I), e não do código de uma imagem; a sequência é sempre a mesma
+    Os pontos da faixa de baixo, na figura, também se arrastam; as setas para os lados trocam de imagem.
     picture: ipywidgets.Image, PNG · index, label, start, z, images: como em StyleNumbers · codes [N, Z]: as médias de
     q(z|x, y) · order: os latentes, do mais ativo ao menos.
     Os controles de Δz alcançam três desvios padrão dos códigos: da média deles e, dentro de cada um, da variância de q.
@@ -133,7 +139,8 @@ class StyleExplorer(Explorer):
         ranking = [text("Do latente mais ativo ao menos:")] if latent_dim > 1 else []
         image = [title("A imagem que se codifica"), c["index"]]
         walk = [title("Andar a partir do código"), *ranking, sliders, row(c["code"], c["random"])]
-        super().__init__(row(self.picture, column(300, *image, *walk)))
+        hand = pointable(self.picture, _LABEL, size=self._canvas.size, at=self._point, keys=self._step)
+        super().__init__(row(hand, column(300, *image, *walk)))
         c["index"].observe(self._encode_chosen, "value")
         c["code"].on_click(lambda _: self._go(0))
         c["random"].on_click(lambda _: self._go(self._draw + 1))
@@ -169,6 +176,22 @@ class StyleExplorer(Explorer):
         else:
             source = f"o código z da imagem {numbers.index}, da classe {self._names[numbers.label]}"
         return f"As {len(self._names)} classes decodificadas do mesmo z: {source}{where}."
+
+    def _point(self, x: float, y: float) -> None:
+        """Na faixa de baixo, leva o latente daquela coluna ao z daquela altura."""
+        place, z = self._canvas.panel(1).units(x, y)
+        dims = self.order[:_MOST_SHOWN]
+        if x < _LEFT or abs(z) > self._reach or not -0.5 < place < len(dims) - 0.5:
+            return
+        dim = dims[round(place)]
+        slider = self.controls[f"dz{dim}"]
+        slider.value = within(round(z - self.numbers.start[dim].item(), 2), slider.min, slider.max)
+
+    def _step(self, right: int, down: int) -> None:
+        """De lado, outra imagem; para cima e para baixo, o latente mais ativo."""
+        index, slider = self.controls["index"], self.controls[f"dz{self.order[0]}"]
+        index.value = within(index.value + right, index.min, index.max)
+        slider.value = within(slider.value - _STEP * down, slider.min, slider.max)
 
     def _go(self, draw: int) -> None:
         """Põe os Δz em zero e parte do código da imagem (0) ou de um z sorteado (1, 2, ...)."""
