@@ -16,7 +16,8 @@ export async function mount(host, data) {
   const explorer = new Recorded(data);
   await explorer.draw();
   host.explorador = explorer;
-  host.replaceChildren(explorer.picture, explorer.caption, make("div", { className: "vae-controles" }, ...explorer.controls), ...explorer.notes());
+  // A legenda muda de altura: embaixo dos controles, não os tira do lugar.
+  host.replaceChildren(explorer.picture, make("div", { className: "vae-controles" }, ...explorer.controls), explorer.caption, ...explorer.notes());
 }
 
 export class Recorded {
