@@ -454,8 +454,8 @@ def test_a_thousand_moves_leave_the_page_as_big_as_it_was(browser, site):
 
 def test_the_picture_can_be_a_sample_and_the_path_can_turn(browser, site):
     with latent(browser, site) as page:
-        greys = """[...new Set(document.querySelector('.vae-imagem').getContext('2d')
-            .getImageData(0, 0, 8, 8).data.filter((_, i) => i % 4 === 0))].sort((a, b) => a - b)"""
+        greys = """[...new Set(document.querySelector('[data-latente]').explorador.picture.image.data
+            .filter((_, i) => i % 4 === 0))].sort((a, b) => a - b)"""
         assert len(page.evaluate(greys)) > 2
         page.get_by_label("O que a imagem mostra").select_option(index=1)
         assert page.evaluate(greys) == [0, 255]

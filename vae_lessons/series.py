@@ -27,12 +27,12 @@ LESSONS = (
     Lesson("03", "03_vae.ipynb", "O VAE", "Como treinar um gerador?", ("00",), ("01", "02"), (50, 95)),
     Lesson("04", "04_beta_vae.ipynb", "O β-VAE", "Quanto vale um nat?", ("03",), (), (60, 75)),
     Lesson("05", "05_gumbel_softmax.ipynb", "Gumbel-Softmax", "E se z for discreto?", ("02", "03"), (), (65, 85)),
+    Lesson("08", "08_vq_vae.ipynb", "O VQ-VAE", "Cabe num dicionário?", ("03",), ("05",), (60, 70)),
 )
 
 COMING = {
     "06": "Colapso da posterior",
     "07": "CVAE e semissupervisão",
-    "08": "VQ-VAE",
     "09": "Hierarquia e sequências",
     "10": "Fluxos na posterior",
     "11": "Reparametrização implícita",
