@@ -1,12 +1,13 @@
 """O explorador dos códigos contra as chamadas diretas: trocado um código, muda o que ele decodifica, e só isso."""
 
+import functools
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from toys_explore import PatchCodes, assert_recording_is_the_kernel, levels_of, painted, shown_at
+from toys_explore import PatchCodes, assert_recording_is_the_kernel, levels_of, painted, point, press, shown_at
 
 from vae_lessons.data import load
 from vae_lessons.explore import codes as module
@@ -141,7 +142,7 @@ def test_what_changed_is_outlined_and_nothing_is_when_nothing_changed(explorer):
     explorer.controls["original"].click()
     assert not painted(explorer, ORANGE, **area).any()
     put(explorer, code=(explorer.code + 1) % K)
-    changed = (explorer.numbers.difference > 0.02).reshape(8, 8)
+    changed = (explorer.numbers.difference > module._VISIBLE).reshape(8, 8)
     rows, columns = np.nonzero(painted(explorer, ORANGE, **area))
     pixel = module._SIDE / 8
     first, last = np.argwhere(changed.numpy()).min(0), np.argwhere(changed.numpy()).max(0) + 1
@@ -176,6 +177,33 @@ def test_any_number_of_codes_and_images_that_are_not_square(n_codes):
     assert repr(explorer) == f"CodesExplorer(5×6 células, {n_codes} códigos, 'discs')"
 
 
+def test_a_cell_is_chosen_by_hand_in_the_grid_and_in_the_image(explorer):
+    side = module._SIDE / 4
+    for left, (row, column) in ((module._GRID, (3, 0)), (module._PICTURE, (1, 2)), (module._GRID, (0, 3))):
+        point(explorer, left + (column + 0.5) * side, module._TOP + (row + 0.5) * side)
+        assert (explorer.row, explorer.column) == (row, column)
+    press(explorer, -1, 0)
+    press(explorer, -1, 2)
+    assert (explorer.row, explorer.column) == (2, 2)
+    press(explorer, 9, 2)
+    assert (explorer.row, explorer.column) == (2, 3)
+    before = explorer.picture.value
+    point(explorer, module._ORIGINAL, module._LINE)
+    assert explorer.picture.value == before
+
+
+@pytest.mark.parametrize("flat", [False, True], ids=["bars", "map"])
+def test_a_code_is_chosen_by_hand_in_the_chart(flat):
+    patches = PatchCodes(TEST, n_codes=K, flat=flat)
+    explorer = explore_codes(patches.encode, patches.decode, patches.codebook, TEST)
+    panel = explorer._canvas.panel(1)
+    for chosen in (3, 8):
+        place = explorer.codebook[chosen].double().numpy() if flat else np.array([chosen, 0.5])
+        x, y = panel.on_screen(place[:1], place[1:])[0] + np.array(panel.corner) / 2
+        point(explorer, x, y)
+        assert explorer.code == chosen
+
+
 def test_a_recording_is_the_kernel(explorer):
     page = dict(explorer.recorded)
     assert set(page) == {"row", "column", "code"}
@@ -202,6 +230,9 @@ def test_a_module_left_in_training_mode_is_asked_in_evaluation_mode(patches):
     explorer = explore_codes(patches.encode, module_, patches.codebook, TEST)
     assert torch.equal(explorer.after, module_.eval()(explorer.codes[None])[0])
     module_.train()
+    partial = functools.partial(lambda net, indices: net(indices), module_)
+    assert torch.equal(explore_codes(patches.encode, partial, patches.codebook, TEST).after, explorer.after)
+    assert module_.training
     with pytest.raises(ValueError, match=r"decode deu duas respostas.*model\.eval\(\)"):
         explore_codes(patches.encode, lambda indices: module_(indices), patches.codebook, TEST)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.cluster import KMeans
-from toys_explore import assert_recording_is_the_kernel, painted
+from toys_explore import assert_recording_is_the_kernel, painted, point, press
 
 from vae_lessons.explore import explore_kmeans, voronoi
 from vae_lessons.explore import kmeans as module
@@ -118,6 +118,19 @@ def test_many_codes_and_points_all_alike():
     explorer = explore_kmeans(torch.ones(10, 2), torch.ones(90, 2), steps=1)
     put(explorer, step=1)
     assert explorer.error == 0
+
+
+def test_the_step_is_dragged_in_the_curve_and_moved_by_the_arrows(explorer):
+    _, _, top, bottom = module._CURVE
+    panel = explorer._canvas.panel(1)
+    for step in (5, 2):
+        x = panel.on_screen(np.array([step]), np.array([0.0]))[0, 0] + panel.corner[0] / 2
+        point(explorer, x, (top + bottom) / 2)
+        assert explorer.step == step
+    press(explorer, 1, 1)
+    assert explorer.step == 4
+    press(explorer, -50, 1)
+    assert explorer.step == 0
 
 
 def test_a_recording_is_the_kernel(explorer):

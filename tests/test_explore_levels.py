@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from toys_explore import Chain, assert_recording_is_the_kernel, levels_of, painted, shown_at
+from toys_explore import Chain, assert_recording_is_the_kernel, levels_of, painted, point, press, shown_at
 
 from vae_lessons.explore import explore_levels
 from vae_lessons.explore import levels as module
@@ -161,6 +161,21 @@ def test_fixed_levels_are_full_and_drawn_ones_are_rings(explorer):
             full, ring = painted(explorer, ORANGE, **area).mean(), painted(explorer, BLUE, **area).mean()
             assert (full > 0.4) == (level < fixed)
             assert (0.05 < ring < 0.4) == (level >= fixed)
+
+
+def test_levels_are_fixed_by_hand(explorer):
+    for fixed in (2, 0, 1):
+        point(explorer, module._RIGHT + 20, module._TOP + (fixed + 0.5) * explorer._summary_pitch)
+        assert explorer.fixed == fixed
+    for level in (1, 0):
+        point(explorer, explorer._place(level), module._CHAIN)
+        assert explorer.fixed == level + 1
+    press(explorer, 0, 1)
+    assert explorer.fixed == 2
+    press(explorer, 5, 1)
+    assert explorer.fixed == 2
+    press(explorer, 5, -9)
+    assert explorer.fixed == 0
 
 
 @pytest.mark.parametrize("sizes", [[1], [2], [1, 1], [2, 3, 4], [2, 2, 2, 2, 2, 2]], ids=str)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from toys_explore import assert_recording_is_the_kernel, painted
+from toys_explore import assert_recording_is_the_kernel, painted, point, press
 
 from vae_lessons.explore import explore_merge
 from vae_lessons.explore import merge as module
@@ -77,6 +77,32 @@ def test_the_tallest_product_fits(explorer):
         painted(explorer, module._PRODUCT, left=100, top=module._CURVES[0], bottom=module._CURVES[1]).any(1)
     )
     assert 0 < rows.min() < 40
+
+
+def test_the_nearest_curve_is_dragged_even_past_the_other(explorer, monkeypatch):
+    monkeypatch.setattr(module, "_RELEASED", 60)
+
+    def place(z):
+        return module._LEFT + (module._RIGHT - module._LEFT) * (z + 4) / 8
+
+    for z in (1.2, 0.0, -1.4, -2.0):
+        point(explorer, place(z), 100)
+        assert explorer.message_mean == pytest.approx(z, abs=0.05)
+    assert explorer.prior_mean == -1.5
+    explorer._last -= 61  # a mão soltou a curva
+    explorer.controls["message_mean"].value = 2.0
+    point(explorer, place(-1.0), 100)
+    assert (explorer.prior_mean, explorer.message_mean) == pytest.approx((-1.0, 2.0))
+
+
+def test_arrows_move_the_message(explorer):
+    press(explorer, -2, 0)
+    assert explorer.message_mean == pytest.approx(1.3)
+    before = explorer.message_precision
+    press(explorer, -2, -1)
+    assert explorer.message_precision > before
+    press(explorer, -2, -900)
+    assert explorer.message_precision == pytest.approx(module._HEAVIEST)
 
 
 def test_a_recording_is_the_kernel(explorer):

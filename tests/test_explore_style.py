@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from toys_explore import ConditionalVAE, assert_recording_is_the_kernel, levels_of, painted, shown_at
+from toys_explore import ConditionalVAE, assert_recording_is_the_kernel, levels_of, painted, point, press, shown_at
 
 from vae_lessons.data import load
 from vae_lessons.distributions import Bernoulli, Normal
@@ -125,7 +125,7 @@ def test_the_picture_shows_the_original_and_the_ten_classes(explorer):
     for k in range(10):
         cell = shown_at(explorer, explorer._place(k), (module._RIGHT - module._LEFT) / 5 - 10, shape)
         assert np.abs(cell - levels_of(explorer.images[k], shape)).max() <= 2
-    middle = module._MIDDLE, module._TOP + explorer._rows * ((module._RIGHT - module._LEFT) / 5 + module._NAME) / 2
+    middle = module._MIDDLE, module._TOP + explorer._height / 2
     original = shown_at(explorer, middle, module._SIDE, shape)
     assert np.abs(original - levels_of(TEST.x[23] / 255, shape)).max() <= 2
 
@@ -135,9 +135,20 @@ def test_images_that_are_not_square_fit(monkeypatch):
     discs = replace(discs, y=torch.arange(len(discs)) % 3)
     model = ConditionalVAE(2, n_pixels=480, n_classes=3).eval()
     explorer = explore_style(model.encode, model.decode, discs, latent_dim=2)
-    pitch = (module._RIGHT - module._LEFT) / 3
-    cell = shown_at(explorer, explorer._place(1), pitch - 10, (20, 24))
+    cell = shown_at(explorer, explorer._place(1), explorer._pitch - 10, (20, 24))
     assert np.abs(cell - levels_of(explorer.images[1], (20, 24))).max() <= 2
+
+
+@pytest.mark.parametrize("n_classes", [1, 2, 5, 7, 13])
+def test_any_number_of_classes(n_classes):
+    data = replace(TEST, y=TEST.y % n_classes if n_classes < 10 else torch.arange(len(TEST)) % n_classes)
+    model = ConditionalVAE(2, n_classes=n_classes).eval()
+    explorer = explore_style(model.encode, model.decode, data, latent_dim=2)
+    assert len(explorer.images) == n_classes
+    for k in (0, n_classes - 1):
+        cell = shown_at(explorer, explorer._place(k), explorer._pitch - 10, TEST.image_shape)
+        assert np.abs(cell - levels_of(explorer.images[k], TEST.image_shape)).max() <= 2
+    assert explorer._canvas.size[1] < 520
 
 
 def test_a_frame_is_on_the_class_of_the_image_and_on_no_other(explorer):
@@ -157,7 +168,6 @@ def test_class_names_are_told(model):
     names = [f"classe {letter}" for letter in "abcdefghij"]
     explorer = explore_style(model.encode, model.decode, TEST, latent_dim=Z, class_names=names)
     assert names[TEST.y[0]] in explorer.describe(explorer.numbers)
-    assert names[TEST.y[0]] in explorer.controls["index"].options[0][0]
 
 
 @pytest.mark.parametrize("latent_dim", [1, 2, 40])
@@ -168,6 +178,30 @@ def test_any_number_of_latents(latent_dim):
     put(explorer, **{f"dz{explorer.order[0]}": 2.0})
     assert explorer.picture.value != before
     assert f"latent_dim={latent_dim}" in repr(explorer)
+
+
+def test_a_point_of_the_strip_is_dragged_to_a_value_of_z(explorer, model):
+    put(explorer, index=6)
+    panel = explorer._canvas.panel(1)
+    for place, z in ((0, 0.8), (2, -0.5)):
+        dim = explorer.order[place]
+        x, y = panel.on_screen(np.array([place]), np.array([z]))[0] + np.array(panel.corner) / 2
+        point(explorer, x, y)
+        assert explorer.z[dim] == pytest.approx(z, abs=0.02)
+    torch.testing.assert_close(explorer.start, code(model, 6))
+    before = explorer.picture.value
+    point(explorer, 300, 60)
+    assert explorer.picture.value == before
+
+
+def test_arrows_change_the_image_and_the_most_active_latent(explorer):
+    put(explorer, index=6)
+    press(explorer, 1, 0)
+    press(explorer, 1, -3)
+    assert explorer.index == 7
+    assert (explorer.z - explorer.start)[explorer.order[0]] == pytest.approx(0.3, abs=1e-5)
+    press(explorer, -90, -3)
+    assert explorer.index == 0
 
 
 def test_a_recording_is_the_kernel(explorer):
@@ -240,7 +274,7 @@ def test_samples_are_told(model):
         ({"latent_dim": 2}, r"média \[B, Z\], com Z = latent_dim = 2, mas para \d+ imagens devolveu média de forma"),
         ({"latent_dim": 0}, "latent_dim deve ser o número de latentes, um inteiro a partir de 1, mas veio 0"),
         ({"encode": lambda x, y: x}, "deve devolver uma Normal.*devolveu Tensor"),
-        ({"decode": lambda z, y: z}, "deve devolver a verossimilhança, uma distribuição.*nem um tensor"),
+        ({"decode": lambda z, y: z}, "deve devolver a verossimilhança, uma distribuição.*e não um tensor"),
         ({"decode": lambda z, y: Bernoulli(z)}, r"D = 64 pixels, os de 'digits', mas para \d códigos a média tem"),
         ({"encode": lambda x, y: Normal(x[:, :3] / 0, x[:, :3])}, "encode devolveu NaN ou infinito"),
         ({"decode": lambda z, y: Bernoulli(torch.full((len(z), 64), torch.nan))}, "decode devolveu NaN ou infinito"),

@@ -1,6 +1,7 @@
 """Modelos pequenos, sem treino, para os exploradores que recebem funções: de cada um se sabe a resposta certa."""
 
 import io
+import itertools
 
 import numpy as np
 import torch
@@ -8,9 +9,14 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vae_lessons.data import Dataset
+from vae_lessons import explore
+from vae_lessons.data import Dataset, load
 from vae_lessons.distributions import Bernoulli, Normal
+from vae_lessons.models import VAE, mlp_vae
 from vae_lessons.publish import recording
+from vae_lessons.training import History, Run, TrainConfig
+
+_TIMES = itertools.count()
 
 
 class ConditionalVAE(nn.Module):
@@ -87,6 +93,53 @@ class Chain:
         return filled, torch.sigmoid(filled[-1] @ self.weights[-1])
 
 
+def _model() -> VAE:
+    torch.manual_seed(0)
+    return mlp_vae(64, 3, (16,))
+
+
+def _beta() -> explore.BetaExplorer:
+    model = _model()
+    sweep = [Run(model, History(), TrainConfig(beta=beta)) for beta in (1.0, 4.0)]
+    return explore.explore_beta(sweep, load("digits", "test"))
+
+
+def _style() -> explore.StyleExplorer:
+    conditional = ConditionalVAE(latent_dim=3)
+    return explore.explore_style(conditional.encode, conditional.decode, load("digits", "test"), latent_dim=3)
+
+
+def _codes() -> explore.CodesExplorer:
+    data = load("digits", "test")
+    patches = PatchCodes(data, n_codes=12)
+    return explore.explore_codes(patches.encode, patches.decode, patches.codebook, data)
+
+
+def _kmeans() -> explore.KMeansExplorer:
+    points = torch.randn(300, 2, generator=torch.Generator().manual_seed(0))
+    return explore.explore_kmeans(points, torch.cat([points[:5], points[:2] + 9]))
+
+
+def _levels() -> explore.LevelsExplorer:
+    return explore.explore_levels(Chain([2, 3], n_pixels=64).sample_below, [2, 3], (8, 8))
+
+
+# Todos os exploradores que há, cada um por uma função sem argumentos que o cria.
+EXPLORERS = {
+    "latent": lambda: explore.explore_latent(_model(), load("digits", "test")),
+    "beta": _beta,
+    "codes": _codes,
+    "elbo": explore.explore_elbo,
+    "gradients": explore.explore_gradients,
+    "gumbel": explore.explore_gumbel,
+    "kmeans": _kmeans,
+    "levels": _levels,
+    "merge": explore.explore_merge,
+    "style": _style,
+    "water": explore.explore_water,
+}
+
+
 def pixels(explorer) -> np.ndarray:
     """A figura que está na tela, [H, W, 3], com números que se podem subtrair."""
     return np.asarray(Image.open(io.BytesIO(explorer.picture.value)).convert("RGB")).astype(int)
@@ -110,6 +163,23 @@ def painted(explorer, color: str, *, left=0, top=0, right=None, bottom=None) -> 
     """Onde a cor aparece, dentro do retângulo dado em pixels da tela: [linhas, colunas] de booleanos."""
     rows, columns = (slice(2 * a, b and 2 * b) for a, b in ((top, bottom), (left, right)))
     return (pixels(explorer)[rows, columns] == tuple(bytes.fromhex(color[1:]))).all(-1)
+
+
+def _channel(explorer):
+    """O campo escondido em que chegam os gestos sobre a figura."""
+    (hand,) = [box for box in explorer.children[1].children if "vae-hand" in box._dom_classes]
+    return hand.children[-1]
+
+
+def point(explorer, x: float, y: float) -> None:
+    """O navegador diz que se clicou, ou arrastou, em (x, y) pixels da tela."""
+    height, width = (size / 2 for size in pixels(explorer).shape[:2])
+    _channel(explorer).set_state({"value": f"at {x / width} {y / height} {next(_TIMES)}"})
+
+
+def press(explorer, right: int, down: int) -> None:
+    """O navegador diz que, desde que o explorador nasceu, as setas somam tantos passos."""
+    _channel(explorer).set_state({"value": f"keys {right} {down}"})
 
 
 def assert_recording_is_the_kernel(explorer, **recorded) -> None:

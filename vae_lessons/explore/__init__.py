@@ -11,6 +11,7 @@ from vae_lessons.explore.levels import LevelsExplorer, explore_levels
 from vae_lessons.explore.merge import MergeExplorer, explore_merge
 from vae_lessons.explore.paths import slerp
 from vae_lessons.explore.style import StyleExplorer, explore_style
+from vae_lessons.explore.water import WaterExplorer, explore_water
 
 __all__ = [
     "BetaExplorer",
@@ -23,6 +24,7 @@ __all__ = [
     "LevelsExplorer",
     "MergeExplorer",
     "StyleExplorer",
+    "WaterExplorer",
     "explore_beta",
     "explore_codes",
     "explore_elbo",
@@ -33,5 +35,6 @@ __all__ = [
     "explore_levels",
     "explore_merge",
     "explore_style",
+    "explore_water",
     "slerp",
 ]

@@ -75,6 +75,13 @@ class Panel:
         """Onde ficam os pontos (x, y) [N], em pixels da tela contados do canto de cima à esquerda do painel: [N, 2]."""
         return self._pixels(x, y) / SCALE
 
+    def units(self, x: float, y: float) -> tuple[float, float]:
+        """As coordenadas do eixo no ponto (x, y) da figura inteira, em pixels da tela."""
+        (left, right), (bottom, top) = self._xlim, self._ylim
+        across = (x * SCALE - self.corner[0]) / self.image.width
+        down = (y * SCALE - self.corner[1]) / self.image.height
+        return left + across * (right - left), top - down * (top - bottom)
+
     def curve(self, x: np.ndarray, y: np.ndarray, color: str, *, width: float = 2, dashes: tuple = ()) -> None:
         """A linha por (x, y) [N]. dashes: comprimentos, em pixels da tela, de traço, espaço, traço, espaço..."""
         points = self._pixels(x, y)

@@ -22,21 +22,26 @@ from vae_lessons.explore.base import Explorer, column, picture, row, text, title
 from vae_lessons.explore.calls import quiet, require_steady
 from vae_lessons.explore.canvas import GREYS, SCALE, Canvas, Panel
 from vae_lessons.explore.images import Greys, greys_of
+from vae_lessons.explore.pointing import pointable, within
 
 _OFFERED = 500  # imagens entre as quais se escolhe
 _AT_ONCE = 256  # imagens codificadas, ou grades decodificadas, de uma vez: limita a memória
-_VISIBLE = 0.02  # a diferença de um pixel, numa escala de 0 a 1, a partir da qual se contorna
+_VISIBLE = 0.05  # a diferença de um pixel, numa escala de 0 a 1, a partir da qual se contorna
 _RECORDED = 6  # códigos que a página oferece
 _MOST_RECORDED = 7  # linhas e colunas da grade que a página oferece
 
 # Em pixels da tela, contados do canto de cima à esquerda.
-_WIDTH, _HEIGHT = 660, 500
+_WIDTH, _HEIGHT = 660, 514
 _SIDE, _TOP = 296, 30  # o lado da grade e da imagem decodificada, e onde começam
 _GRID, _PICTURE = 8, 354  # onde fica a borda esquerda de cada uma
-_SMALL, _LINE = 112, 426  # o lado das imagens de baixo e o meio delas
+_SMALL, _LINE = 112, 440  # o lado das imagens de baixo e o meio delas
 _ORIGINAL, _UNCHANGED = 66, 206  # o meio de cada uma
 _CHART = 330  # onde começa o gráfico de baixo
 
+_LABEL = (
+    "Os códigos e a imagem: clique numa célula, ou ande com as setas do teclado, para escolhê-la; no gráfico de baixo, "
+    "clique num código para pô-lo nela."
+)
 _CHOSEN, _OWN = style.ORANGE, style.BLUE  # o código posto na célula e o que a imagem tinha nela
 
 
@@ -86,6 +91,7 @@ class CodesExplorer(Explorer):
         "code"              o código que se põe nela, de 0 a K − 1; ao mudar de célula ou de imagem, ele vai junto
         "keep"              botão: mantém a troca, para fazer outra por cima
         "original"          botão: desfaz as trocas; a célula volta ao código que a imagem tem nela
+    A célula também se escolhe clicando nela, na grade ou na imagem, ou com as setas do teclado; o código, no gráfico.
     picture: ipywidgets.Image, PNG · index, row, column, code, own, codes, before, after: como em CodesNumbers.
     usage [K]: em quantas células de `data` está cada código; os de uso zero são os mortos.
     Começa com a troca que mais muda a célula do meio da primeira imagem.
@@ -117,7 +123,9 @@ class CodesExplorer(Explorer):
         c = self.controls = _controls(min(len(data), _OFFERED), h, w, len(codebook), cell, code)
         image = [title("A imagem"), c["index"]]
         change = [title("A célula e o código que se põe nela"), c["row"], c["column"], c["code"], self.caption]
-        super().__init__(row(self.picture, column(300, *image, *change, row(c["keep"], c["original"]))))
+        hand = pointable(self.picture, _LABEL, size=(_WIDTH, _HEIGHT), at=self._point, keys=self._step)
+        note = text("Na figura, a célula e o código também se escolhem com um clique.")
+        super().__init__(row(hand, column(300, *image, *change, row(c["keep"], c["original"]), note)))
         c["index"].observe(self._forget, "value")
         c["keep"].on_click(lambda _: self._keep())
         c["original"].on_click(lambda _: self._undo())
@@ -140,11 +148,9 @@ class CodesExplorer(Explorer):
         return CodesNumbers(index, row, column, code, own, codes, before, after)
 
     def paint(self, numbers: CodesNumbers) -> Image.Image:
-        parts = self._paint_grid(numbers), self._paint_pictures(numbers)
-        panel = self._canvas.panel(0)
-        for part in parts:
-            part(panel)
-        chart = self._canvas.panel(1)
+        panel, chart = self._canvas.panel(0), self._canvas.panel(1)
+        self._paint_grid(panel, numbers)
+        self._paint_pictures(panel, numbers)
         (self._paint_map if self.codebook.shape[1] == 2 else self._paint_usage)(chart, numbers)
         return self._canvas.image(panel, chart)
 
@@ -167,6 +173,35 @@ class CodesExplorer(Explorer):
         words = "O código que a imagem já tem nesta célula." if own == n.code else f"Nesta célula a imagem tem o {own}."
         dead = f"O código {n.code} não é usado em imagem nenhuma: está morto."
         self.caption.value = f"{words} {dead}" if used == 0 else words
+
+    def _point(self, x: float, y: float) -> None:
+        """Na grade ou na imagem, escolhe a célula; embaixo, o código."""
+        h, w = self.indices.shape[1:]
+        for left, top, width, height in ((_GRID, _TOP, w * self._cell, h * self._cell), self._decoded_box):
+            across, down = (x - left) / width, (y - top) / height
+            if 0 <= across < 1 and 0 <= down < 1:
+                self._choose(row=int(down * h), column=int(across * w))
+        if x > _CHART and y > _LINE - _SMALL / 2:
+            self._choose(code=self._code_at(x, y))
+
+    def _step(self, right: int, down: int) -> None:
+        self._choose(row=self.controls["row"].value + down, column=self.controls["column"].value + right)
+
+    def _choose(self, **values: int) -> None:
+        """Leva os controles aos valores, dentro da faixa de cada um, e desenha uma vez só."""
+        with self._silently():
+            for name, value in values.items():
+                control = self.controls[name]
+                control.value = int(within(value, control.min, control.max))
+        self._follow()
+
+    def _code_at(self, x: float, y: float) -> int:
+        """O código da barra, ou o mais próximo no mapa, do ponto da figura."""
+        panel = self._canvas.panel(1)
+        place = panel.units(x, y)
+        if self.codebook.shape[1] != 2:
+            return round(place[0])
+        return int(voronoi.nearest(np.array([place]), self.codebook.double().numpy())[0])
 
     def _keep(self) -> None:
         c = self.controls
@@ -242,43 +277,41 @@ class CodesExplorer(Explorer):
         decoded = torch.cat([self._decode(part.to(self._device)).float().cpu() for part in grids.split(_AT_ONCE)])
         return int((decoded - decoded[own]).square().sum(1).argmax())
 
-    def _paint_grid(self, numbers: CodesNumbers) -> Callable[[Panel], None]:
-        """Os números dos códigos; a célula escolhida cheia, e as trocas mantidas na cor dela."""
+    def _paint_grid(self, panel: Panel, numbers: CodesNumbers) -> None:
+        """Os números dos códigos, com a célula escolhida cheia e as trocas mantidas na cor dela; embaixo, a troca."""
+        side = self._cell
+        size = max(6, min(17, int(side * (0.42 if len(self.codebook) <= 100 else 0.34))))
+        for (line, place), code in np.ndenumerate(numbers.codes.numpy()):
+            x, y = _GRID + (place + 0.5) * side, _TOP + (line + 0.5) * side
+            chosen = (line, place) == (numbers.row, numbers.column)
+            changed = bool(code != numbers.own[line, place])
+            if chosen:
+                panel.bar(x - side / 2, x + side / 2, y + side / 2, y - side / 2, _CHOSEN)
+            color = GREYS[-1] if chosen else _CHOSEN if changed else GREYS[0]
+            panel.text(x, y, str(code), color, anchor="mm", size=size, bold=chosen or changed)
+        middle, below = _GRID + _SIDE / 2, _TOP + _SIDE + 21
+        own = str(int(numbers.own[numbers.row, numbers.column]))
+        arrow = middle + 46 + 9 * len(own)
+        where = f"linha {numbers.row}, coluna {numbers.column}:"
+        panel.text(middle + 30, below, where, GREYS[0], anchor="rs", size=13)
+        panel.text(middle + 38, below, own, _OWN, size=13, bold=True)
+        panel.text(arrow, below, "→", GREYS[0], size=13)
+        panel.text(arrow + 20, below, str(numbers.code), _CHOSEN, size=13, bold=True)
 
-        def paint(panel: Panel) -> None:
-            side = self._cell
-            size = max(6, min(17, int(side * (0.42 if len(self.codebook) <= 100 else 0.34))))
-            for (line, place), code in np.ndenumerate(numbers.codes.numpy()):
-                x, y = _GRID + (place + 0.5) * side, _TOP + (line + 0.5) * side
-                chosen = (line, place) == (numbers.row, numbers.column)
-                changed = code != numbers.own[line, place]
-                if chosen:
-                    panel.bar(x - side / 2, x + side / 2, y + side / 2, y - side / 2, _CHOSEN)
-                color = GREYS[-1] if chosen else _CHOSEN if changed else GREYS[0]
-                panel.text(x, y, str(code), color, anchor="mm", size=size, bold=chosen or bool(changed))
-
-        return paint
-
-    def _paint_pictures(self, numbers: CodesNumbers) -> Callable[[Panel], None]:
+    def _paint_pictures(self, panel: Panel, numbers: CodesNumbers) -> None:
         """A imagem com as trocas, o contorno do que mudou e a célula; embaixo, a original e a sem trocas."""
-
-        def paint(panel: Panel) -> None:
-            width, height = _shown_size(self._greys.image_shape, _SIDE)
-            middle = _PICTURE + _SIDE / 2, _TOP + _SIDE / 2
-            panel.picture(*middle, self._greys.levels(numbers.after), side=_SIDE)
-            left, top = middle[0] - width / 2, middle[1] - height / 2
-            changed = (numbers.difference > _VISIBLE).reshape(self._greys.image_shape).numpy()
-            for x, y in _edges(changed):
-                rows, columns = changed.shape
-                panel.curve(left + x * width / columns, top + y * height / rows, _CHOSEN, width=2)
-            h, w = numbers.codes.shape
-            x, y = left + numbers.column * width / w, top + numbers.row * height / h
-            panel.outline(x, x + width / w, y, y + height / h, GREYS[-1], width=1)
-            original = self.data.batch(self.data.x[numbers.index][None], "none")[0]
-            panel.picture(_ORIGINAL, _LINE, self._original_greys.levels(original), side=_SMALL)
-            panel.picture(_UNCHANGED, _LINE, self._greys.levels(numbers.before), side=_SMALL)
-
-        return paint
+        panel.picture(_PICTURE + _SIDE / 2, _TOP + _SIDE / 2, self._greys.levels(numbers.after), side=_SIDE)
+        left, top, width, height = self._decoded_box
+        changed = (numbers.difference > _VISIBLE).reshape(self._greys.image_shape).numpy()
+        rows, columns = changed.shape
+        for x, y in _edges(changed):
+            panel.curve(left + x * width / columns, top + y * height / rows, _CHOSEN, width=2)
+        h, w = numbers.codes.shape
+        x, y = left + numbers.column * width / w, top + numbers.row * height / h
+        panel.outline(x, x + width / w, y, y + height / h, GREYS[-1], width=1)
+        original = self.data.batch(self.data.x[numbers.index][None], "none")[0]
+        panel.picture(_ORIGINAL, _LINE, self._original_greys.levels(original), side=_SMALL)
+        panel.picture(_UNCHANGED, _LINE, self._greys.levels(numbers.before), side=_SMALL)
 
     def _paint_usage(self, panel: Panel, numbers: CodesNumbers) -> None:
         """Uma barra por código; a do escolhido em destaque."""
@@ -300,6 +333,14 @@ class CodesExplorer(Explorer):
         """O lado de uma célula da grade de números."""
         return _SIDE / max(self.indices.shape[1:])
 
+    @property
+    def _decoded_box(self) -> tuple[float, float, float, float]:
+        """Onde fica a imagem decodificada: esquerda, alto, largura e altura."""
+        height, width = self._greys.image_shape
+        zoom = max(1, _SIDE * SCALE // max(height, width)) / SCALE  # o de Panel.picture
+        width, height = zoom * width, zoom * height
+        return _PICTURE + (_SIDE - width) / 2, _TOP + (_SIDE - height) / 2, width, height
+
     def _frame(self) -> Figure:
         """O que não muda: os títulos, as linhas da grade e o gráfico de baixo."""
         fig = Figure(figsize=(_WIDTH / 100, _HEIGHT / 100))
@@ -313,7 +354,7 @@ class CodesExplorer(Explorer):
         bold = {"ha": "center", "fontsize": 11, "weight": "bold"}
         everything.text(_GRID + w * side / 2, 18, f"os códigos, {h}×{w}", **bold)
         everything.text(_PICTURE + _SIDE / 2, 18, "o que eles decodificam", **bold)
-        everything.text((_GRID + _SIDE + _PICTURE) / 2, _TOP + _SIDE / 2, "→", fontsize=20, ha="center", va="center")
+        everything.text(_PICTURE - 20, _TOP + _SIDE / 2, "→", fontsize=20, ha="center", va="center")
         for x, name in ((_ORIGINAL, "original"), (_UNCHANGED, "sem a troca")):
             everything.text(x, _LINE - _SMALL / 2 - 8, name, ha="center", fontsize=10)
         (self._frame_map if self.codebook.shape[1] == 2 else self._frame_usage)(fig)
@@ -321,7 +362,7 @@ class CodesExplorer(Explorer):
         return fig
 
     def _frame_usage(self, fig: Figure) -> None:
-        ax = _axes(fig, _CHART + 36, _WIDTH - 6, _LINE - _SMALL / 2 + 6, _HEIGHT - 22)
+        ax = _axes(fig, _CHART + 42, _WIDTH - 6, _LINE - _SMALL / 2 + 6, _HEIGHT - 22)
         n_codes = len(self.codebook)
         heights = [_logarithm(count) for count in self.usage]
         ax.bar(range(n_codes), heights, width=0.8 if n_codes <= 128 else 1.0, color=style.SILVER)
@@ -330,13 +371,13 @@ class CodesExplorer(Explorer):
         ax.set_yticks([_logarithm(tick) for tick in ticks], [style.number(tick) for tick in ticks])
         ax.tick_params(labelsize=9)
         ax.spines[["top", "right"]].set_visible(False)
-        ax.set_title(f"células de cada código; {self._dead}", fontsize=10)
+        ax.set_title(f"células com cada código; {self._dead}", fontsize=10)
 
     def _frame_map(self, fig: Figure) -> None:
         top, bottom = _LINE - _SMALL / 2 + 2, _HEIGHT - 2
         codebook = self.codebook.double().numpy()
         ax = _axes(fig, _CHART, _WIDTH - 6, top, bottom)
-        xlim, ylim = voronoi.frame(codebook, codebook)
+        xlim, ylim = voronoi.frame(codebook, codebook, margin=0.5)
         stretch = (_WIDTH - 6 - _CHART) / (bottom - top)
         middle, reach = sum(xlim) / 2, stretch * (xlim[1] - xlim[0]) / 2
         xlim = middle - reach, middle + reach
@@ -382,12 +423,6 @@ def _edges(inside: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     return across + down
 
 
-def _shown_size(image_shape: tuple[int, int], side: float) -> tuple[float, float]:
-    """(largura, altura), em pixels da tela, com que Panel.picture mostra a imagem."""
-    zoom = max(1, int(side * SCALE) // max(image_shape))
-    return image_shape[1] * zoom / SCALE, image_shape[0] * zoom / SCALE
-
-
 def _spread(size: int) -> tuple[int, ...]:
     """As posições que a página oferece: todas ou, se forem muitas, algumas, por igual."""
     return tuple(sorted({round(i) for i in np.linspace(0, size - 1, min(size, _MOST_RECORDED)).tolist()}))
@@ -417,6 +452,10 @@ def _controls(
         "row": slider("linha", cell[0], h, "A linha da célula, contada de 0, de cima para baixo"),
         "column": slider("coluna", cell[1], w, "A coluna da célula, contada de 0, da esquerda para a direita"),
         "code": slider("código", code, n_codes, "O número do código que se põe na célula"),
-        "keep": widgets.Button(description="Manter a troca", tooltip="Guarda esta troca e faz outra por cima"),
-        "original": widgets.Button(description="Voltar ao original", tooltip="Desfaz as trocas desta imagem"),
+        "keep": widgets.Button(
+            description="Manter a troca", tooltip="Guarda esta troca e faz outra por cima", layout={"width": "138px"}
+        ),
+        "original": widgets.Button(
+            description="Voltar ao original", tooltip="Desfaz as trocas desta imagem", layout={"width": "138px"}
+        ),
     }

@@ -16,6 +16,7 @@ from vae_lessons.explore import voronoi
 from vae_lessons.explore.base import Explorer, column, picture, row, text, title
 from vae_lessons.explore.canvas import Canvas, Panel
 from vae_lessons.explore.codes import _checked_codebook
+from vae_lessons.explore.pointing import pointable, within
 from vae_lessons.style import number
 
 _SHOWN = 800  # pontos desenhados; nas contas entram todos
@@ -26,6 +27,7 @@ _WIDTH, _HEIGHT = 660, 430
 _MAP, _TOP = 390, 30  # o lado do mapa e onde começa
 _CURVE = 462, 650, 60, 250  # esquerda, direita, alto e pé do gráfico do erro
 
+_LABEL = "O mapa e o erro: arraste o ponto do gráfico do erro, ou use as setas do teclado, para mudar de passo."
 _ALIVE, _DEAD, _POINT = style.BLUE, style.GREY, style.mix(style.SKY, style.WHITE, 0.35)
 
 
@@ -69,6 +71,7 @@ class KMeansExplorer(Explorer):
     controls: dicionário nome → ipywidget. Atribuir `.value` no código equivale a mexer na tela.
         "step"      quantos passos se deram
         "restart"   "ficam": código sem pontos fica onde está · "recomeçam": vai para um ponto sorteado (sorteio fixo)
+    O ponto do gráfico do erro também se arrasta; as setas do teclado andam de passo em passo.
     picture: ipywidgets.Image, PNG · codebook, counts, error, perplexity...: como em KMeansNumbers.
     """
 
@@ -86,11 +89,13 @@ class KMeansExplorer(Explorer):
         self.caption = text()
         c = self.controls = _controls(steps)
         explanation = text(
-            "A cada passo, todo código vai à média dos pontos da sua região; depois, as regiões se refazem."
+            "A cada passo, todo código vai à média dos pontos da sua região; depois, as regiões se refazem. "
+            "Na figura, o ponto do gráfico se arrasta."
         )
         walk = [title("Os passos"), c["step"], explanation]
         dead = [title("Códigos sem pontos"), c["restart"], self.caption]
-        super().__init__(row(self.picture, column(300, *walk, *dead)))
+        hand = pointable(self.picture, _LABEL, size=(_WIDTH, _HEIGHT), at=self._point, keys=self._step)
+        super().__init__(row(hand, column(300, *walk, *dead)))
         self._start()
 
     def __repr__(self) -> str:
@@ -116,9 +121,9 @@ class KMeansExplorer(Explorer):
 
     def describe(self, numbers: KMeansNumbers) -> str:
         return (
-            f"Mapa de {len(self.points)} pontos e {len(numbers.counts)} códigos depois de {numbers.step} passos do "
-            f"k-médias: {_dead_words(numbers)}; erro {number(numbers.error, 4)}, perplexidade "
-            f"{number(numbers.perplexity, 1)}."
+            f"Mapa de {len(self.points)} pontos e {len(numbers.counts)} códigos depois de {numbers.step} "
+            f"passo{'' if numbers.step == 1 else 's'} do k-médias: {_dead_words(numbers)}; "
+            f"erro {number(numbers.error, 4)}, perplexidade {number(numbers.perplexity, 1)}."
         )
 
     def _show(self) -> None:
@@ -128,6 +133,18 @@ class KMeansExplorer(Explorer):
             f"{_dead_words(n).capitalize()}. A perplexidade, {number(n.perplexity, 1)}, é quantos códigos, usados por "
             "igual, dariam a mesma entropia."
         )
+
+    def _point(self, x: float, y: float) -> None:
+        """No gráfico do erro, vai ao passo daquele lugar."""
+        left, right, top, bottom = _CURVE
+        if left - 10 <= x <= right + 10 and top <= y <= bottom + 20:
+            self._go(round(self._canvas.panel(1).units(x, y)[0]))
+
+    def _step(self, right: int, down: int) -> None:
+        self._go(self.controls["step"].value + right + down)
+
+    def _go(self, step: int) -> None:
+        self.controls["step"].value = int(within(step, 0, self.controls["step"].max))
 
     def _paint_map(self, numbers: KMeansNumbers) -> Panel:
         panel, dead = self._canvas.panel(0), numbers.counts == 0
@@ -235,6 +252,7 @@ def _controls(steps: int) -> dict[str, widgets.Widget]:
         ),
         "restart": widgets.ToggleButtons(
             options=list(_DEAD_CODES),
+            tooltip="códigos sem pontos",
             tooltips=["Um código sem pontos fica onde está", "Um código sem pontos vai para um ponto sorteado"],
             style={"button_width": "104px"},
         ),

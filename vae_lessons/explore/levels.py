@@ -12,10 +12,11 @@ from PIL import Image
 from torch import Tensor
 
 from vae_lessons import style
-from vae_lessons.explore.base import Explorer, column, picture, row, title
+from vae_lessons.explore.base import Explorer, column, picture, row, text, title
 from vae_lessons.explore.calls import quiet
 from vae_lessons.explore.canvas import GREYS, Canvas, Panel
 from vae_lessons.explore.images import Greys
+from vae_lessons.explore.pointing import pointable, within
 from vae_lessons.explore.sliders import ExactSlider
 from vae_lessons.style import number, subscript
 
@@ -24,7 +25,7 @@ _SPREAD = 48  # imagens de que se mede o desvio; as primeiras são as da tela
 _MEASURED = 200  # sorteios de que sai o alcance dos controles
 _PER_LEVEL = 2  # coordenadas de cada nível com controle
 _STEP = 0.1
-_SEED = 0
+_SEED, _REFERENCES = 0, 10_000  # a partir delas se contam os sorteios e as referências
 
 # Em pixels da tela, contados do canto de cima à esquerda.
 _WIDTH, _HEIGHT = 660, 380
@@ -33,6 +34,7 @@ _PITCH, _SIDE, _COLUMNS = 103, 98, 4
 _RIGHT = 448  # onde começa o resumo
 _MAP = 70  # o lado, se couber, dos mapas de desvio
 
+_LABEL = "Os níveis e as imagens: clique num nível para fixar até ele, ou use as setas para fixar mais ou menos."
 _FIXED, _FREE = style.ORANGE, style.BLUE
 
 
@@ -77,6 +79,7 @@ class LevelsExplorer(Explorer):
                                 aparecem os dos níveis fixos. De cada nível, as duas coordenadas que mais mudam a imagem
         "again"                 botão: sorteia de novo o que está abaixo
         "reference"             botão: outros valores para os níveis fixos; a sequência é sempre a mesma
+    Clicar num nível, na figura, fixa até ele; as setas do teclado fixam mais ou menos.
     picture: ipywidgets.Image, PNG · fixed, latents, pictures, deviations, spreads: como em LevelsNumbers.
     Na tela, os níveis se contam de baixo para cima, como nas equações: o de baixo, que decodifica x, é z₁.
     Todos os sorteios usam o mesmo ruído: entre uma posição e outra dos controles, só muda o que eles mudam.
@@ -86,7 +89,7 @@ class LevelsExplorer(Explorer):
         self._sample_below, self._sizes = quiet("sample_below", sample_below), latent_dims
         self._greys, self._reference = Greys(image_shape), 0
         self._require_suitable()
-        marginal, _ = self._sample([self._top(_MEASURED, seed=_SEED)], _MEASURED, seed=_SEED)
+        marginal, _ = self._sample([self._top(_MEASURED, seed=_SEED)], seed=_SEED)
         self._coordinates = [self._most_telling(level, marginal) for level in range(len(latent_dims))]
         self._canvas = Canvas(self._frame(), [*GREYS, style.GREY, style.SILVER, _FIXED, _FREE])
         self.picture = picture(_WIDTH, "vae-picture")
@@ -97,15 +100,17 @@ class LevelsExplorer(Explorer):
         self.recorded = (("fixed", None), *((name, _positions(sliders[name])) for name in by_level[:2]))
         fix = [title("Fixar, do topo para baixo"), c["fixed"]]
         move = [title("O que está fixo"), *(slider.with_number() for slider in sliders.values()), c["reference"]]
-        rest = [title("O que está abaixo"), c["again"]]
-        super().__init__(row(self.picture, column(300, *fix, *move, *rest)))
+        rest = [title("O que está abaixo"), c["again"], text("Na figura, clique num nível para fixar até ele.")]
+        hand = pointable(self.picture, _LABEL, size=(_WIDTH, _HEIGHT), at=self._point, keys=self._step)
+        super().__init__(row(hand, column(300, *fix, *move, *rest)))
         self._place_reference()
         c["again"].on_click(lambda _: self._again())
         c["reference"].on_click(lambda _: self._next_reference())
         self._start()
 
     def __repr__(self) -> str:
-        return f"LevelsExplorer({len(self._sizes)} níveis, latent_dims={self._sizes})"
+        levels = "1 nível" if len(self._sizes) == 1 else f"{len(self._sizes)} níveis"
+        return f"LevelsExplorer({levels}, latent_dims={self._sizes})"
 
     def values(self) -> dict:
         return {**super().values(), "draw": self._draw, "reference": self._reference}
@@ -142,9 +147,9 @@ class LevelsExplorer(Explorer):
             for dim in self._coordinates[level]
         )
         held = f" ({values})" if values else ""
+        rest = " e o resto sorteado" if numbers.fixed < len(self._sizes) else ": são uma só"
         return (
-            f"{_SHOWN} imagens com {self._words(numbers.fixed)}{held} e o resto sorteado. "
-            f"Desvio padrão médio dos pixels: {spreads}."
+            f"{_SHOWN} imagens com {self._words(numbers.fixed)}{held}{rest}. Desvio padrão médio dos pixels: {spreads}."
         )
 
     def _show(self) -> None:
@@ -152,6 +157,19 @@ class LevelsExplorer(Explorer):
         for name in self.inputs[1:]:
             level = int(name[1:].split("_")[0])
             self.controls[name].layout.display = None if level < self.numbers.fixed else "none"
+
+    def _point(self, x: float, y: float) -> None:
+        """Num nível, em cima, fixa até ele; numa linha do resumo, o que ela diz."""
+        if x >= _RIGHT and y >= _TOP:
+            self._fix(int((y - _TOP) / self._summary_pitch))
+        elif y < _TOP and x < self._place(len(self._sizes)) - 20:
+            self._fix(1 + round((x - self._place(0)) / self._chain_step))
+
+    def _step(self, right: int, down: int) -> None:
+        self._fix(self.controls["fixed"].value + right + down)
+
+    def _fix(self, count: int) -> None:
+        self.controls["fixed"].value = int(within(count, 0, len(self._sizes)))
 
     def _again(self) -> None:
         self._draw += 1
@@ -173,9 +191,9 @@ class LevelsExplorer(Explorer):
     # O modelo
 
     def _top(self, n: int, *, seed: int) -> Tensor:
-        return torch.randn(n, self._sizes[0], generator=torch.Generator().manual_seed(1000 + seed))
+        return torch.randn(n, self._sizes[0], generator=torch.Generator().manual_seed(seed))
 
-    def _sample(self, given: list[Tensor], n: int, *, seed: int) -> tuple[list[Tensor], Tensor]:
+    def _sample(self, given: list[Tensor], *, seed: int) -> tuple[list[Tensor], Tensor]:
         """Os níveis todos e as imagens, dados os `len(given)` de cima."""
         latents = [*given, *[None] * (len(self._sizes) - len(given))]
         latents, pictures = self._sample_below(latents, torch.Generator().manual_seed(seed))
@@ -183,13 +201,13 @@ class LevelsExplorer(Explorer):
 
     def _held(self, reference: int) -> list[Tensor]:
         """Os valores [1, Z] de cada nível na referência."""
-        latents, _ = self._sample([self._top(1, seed=reference)], 1, seed=reference)
+        latents, _ = self._sample([self._top(1, seed=_REFERENCES + reference)], seed=_REFERENCES + reference)
         return latents
 
     def _redrawn(self, held: list[Tensor], draw: int) -> Tensor:
         """As imagens [48, D] com os níveis `held` fixos."""
         given = [values.expand(_SPREAD, -1) for values in held] or [self._top(_SPREAD, seed=draw)]
-        return self._sample(given, _SPREAD, seed=draw)[1]
+        return self._sample(given, seed=draw)[1]
 
     def _most_telling(self, level: int, marginal: list[Tensor]) -> list[int]:
         """As coordenadas do nível que mais mudam a imagem quando andam um desvio padrão, com o mesmo ruído abaixo."""
@@ -200,7 +218,7 @@ class LevelsExplorer(Explorer):
             moved = [values.expand(size, -1) for values in held[: level + 1]]
             moved[level] = moved[level] + sign * shifts.to(moved[level])
             still = [values.expand(size, -1) for values in held[: level + 1]]
-            before, after = (self._sample(given, size, seed=_SEED)[1] for given in (still, moved))
+            before, after = (self._sample(given, seed=_SEED)[1] for given in (still, moved))
             effects = effects + (after - before).square().sum(1)
         return sorted(effects.argsort(descending=True, stable=True)[:_PER_LEVEL].tolist())
 
@@ -324,7 +342,8 @@ class LevelsExplorer(Explorer):
         names = ["nada", *(f"até {self._level_name(level)}" for level in range(len(self._sizes)))]
         return widgets.ToggleButtons(
             options=[(name, count) for count, name in enumerate(names)],
-            value=min(1, len(self._sizes)),
+            value=1,
+            tooltip="fixar",
             tooltips=[self._words(count).capitalize() for count in range(len(names))],
             style={"button_width": f"{max(60, 280 // len(names) - 8)}px"},
         )

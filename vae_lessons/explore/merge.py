@@ -2,6 +2,7 @@
 
 import functools
 import math
+import time
 from typing import NamedTuple
 
 import ipywidgets as widgets
@@ -12,6 +13,7 @@ from PIL import Image
 from vae_lessons import style
 from vae_lessons.explore.base import Explorer, column, picture, row, text, title
 from vae_lessons.explore.canvas import Canvas, Panel
+from vae_lessons.explore.pointing import pointable, within
 from vae_lessons.explore.sliders import ExactLogSlider, ExactSlider
 from vae_lessons.style import number, round_sum
 
@@ -24,6 +26,11 @@ _WIDTH, _HEIGHT = 660, 440
 _CURVES, _LEVER, _BARS = (34, 230), (254, 334), (368, 436)  # alto e pé de cada faixa
 _LEFT, _RIGHT = 14, 646
 
+_RELEASED = 0.6  # segundos sem gestos depois dos quais se pode pegar outra curva
+_LABEL = (
+    "As três curvas: arraste a prior ou a mensagem. Pelo teclado, as setas movem a mensagem: as dos lados, a média; as "
+    "outras, a precisão."
+)
 _PRIOR, _MESSAGE, _PRODUCT = style.PRIOR, style.LIKELIHOOD, style.Q
 
 
@@ -70,6 +77,7 @@ class MergeExplorer(Explorer):
         "prior_mean", "prior_precision"         a prior que vem de cima
         "message_mean", "message_precision"     a mensagem que vem de baixo
         "asleep"                                botão: uma mensagem de precisão quase nula: o produto é a prior
+    As duas curvas também se arrastam na figura; as setas do teclado movem a mensagem.
     picture: ipywidgets.Image, PNG · mean, precision: do produto.
     """
 
@@ -84,15 +92,35 @@ class MergeExplorer(Explorer):
     def __init__(self):
         c = self.controls = _controls()
         self.picture = picture(_WIDTH, "vae-picture")
-        prior = [title("De cima: a prior"), c["prior_mean"].with_number(), c["prior_precision"].with_number()]
-        message = [title("De baixo: a mensagem"), c["message_mean"].with_number(), c["message_precision"].with_number()]
-        note = text("Precisão é 1 ÷ variância: quanto mais alta e estreita a curva, mais ela pesa.")
-        super().__init__(row(self.picture, column(300, *prior, *message, c["asleep"], note)))
+        prior = [title("De cima"), c["prior_mean"].with_number(), c["prior_precision"].with_number()]
+        message = [title("De baixo"), c["message_mean"].with_number(), c["message_precision"].with_number()]
+        note = text(
+            "Precisão é 1 ÷ variância: quanto mais estreita a curva, mais ela pesa. Na figura, as duas se arrastam."
+        )
+        self._held, self._last = None, -math.inf
+        hand = pointable(self.picture, _LABEL, size=(_WIDTH, _HEIGHT), at=self._point, keys=self._step)
+        super().__init__(row(hand, column(340, *prior, *message, c["asleep"], note)))
         c["asleep"].on_click(lambda _: self.move(message_precision=_LIGHTEST))
         self._start()
 
     def __repr__(self) -> str:
         return "MergeExplorer(prior · mensagem)"
+
+    def _point(self, x: float, _y: float) -> None:
+        """Leva até ali a média da curva mais próxima; num arrasto, a que se pegou, ainda que passe pela outra."""
+        place, now = _canvas().panel(0).units(x, 0)[0], time.monotonic()
+        if now - self._last > _RELEASED:
+            names = "prior_mean", "message_mean"
+            self._held = min(names, key=lambda name: abs(self.controls[name].value - place))
+        self._last, slider = now, self.controls[self._held]
+        slider.value = within(round(place, 1), slider.min, slider.max)
+
+    def _step(self, right: int, down: int) -> None:
+        """De lado, a média da mensagem; para cima e para baixo, a precisão dela."""
+        mean, precision = self.controls["message_mean"], self.controls["message_precision"]
+        mean.value = within(mean.value + mean.step * right, mean.min, mean.max)
+        power = math.log10(precision.value) - 2 * precision.step * down
+        precision.value = 10 ** within(power, precision.min, precision.max)
 
 
 def _normal(mean: float, precision: float) -> np.ndarray:
@@ -187,7 +215,7 @@ def _frame() -> Figure:
 
 
 def _controls() -> dict[str, widgets.Widget]:
-    slider = {"style": {"description_width": "64px"}, "layout": {"width": "auto"}}
+    slider = {"style": {"description_width": "160px"}, "layout": {"width": "auto"}}
 
     def mean(value: float, whose: str) -> ExactSlider:
         return ExactSlider(
@@ -196,8 +224,8 @@ def _controls() -> dict[str, widgets.Widget]:
             max=3.0,
             step=0.1,
             decimals=1,
-            description="média",
-            tooltip=f"Média {whose}",
+            description=f"média {whose}",
+            tooltip=f"A média {whose}",
             **slider,
         )
 
@@ -207,8 +235,8 @@ def _controls() -> dict[str, widgets.Widget]:
             min=math.log10(_LIGHTEST),
             max=math.log10(_HEAVIEST),
             step=(math.log10(_HEAVIEST) - math.log10(_LIGHTEST)) / 85,
-            description="precisão",
-            tooltip=f"Precisão {whose}",
+            description=f"precisão {whose}",
+            tooltip=f"A precisão {whose}: 1 ÷ variância",
             **slider,
         )
 

@@ -21,6 +21,7 @@ from vae_lessons.explore.base import Explorer, column, picture, row, text, title
 from vae_lessons.explore.calls import quiet, require_steady
 from vae_lessons.explore.canvas import GREYS, Canvas, Panel
 from vae_lessons.explore.images import greys_of
+from vae_lessons.explore.pointing import pointable, within
 from vae_lessons.explore.sliders import ExactSlider
 from vae_lessons.plotting import class_labels
 from vae_lessons.style import latent_name, number
@@ -38,6 +39,10 @@ _LEFT, _RIGHT = 176, 656  # onde começam e terminam as classes
 _TITLE, _TOP, _NAME = 16, 28, 22  # o título, o alto das imagens e a altura do nome de cada classe
 _STRIP = 130  # a faixa dos latentes, com os nomes
 
+_LABEL = (
+    "As classes e z: arraste um ponto da faixa de baixo. Pelo teclado, as setas para os lados trocam de imagem, e as "
+    "outras movem o latente mais ativo."
+)
 _CHOSEN = style.ORANGE  # a classe da imagem, e z
 
 
@@ -96,6 +101,7 @@ class StyleExplorer(Explorer):
                             são Δz₁, Δz₂, ..., do latente mais ativo ao menos ativo
         "code"              botão: volta ao código da imagem, com todos os Δz em zero
         "random"            botão: parte de z ~ N(0, I), e não do código de uma imagem; a sequência é sempre a mesma
+    Os pontos da faixa de baixo, na figura, também se arrastam; as setas para os lados trocam de imagem.
     picture: ipywidgets.Image, PNG · index, label, start, z, images: como em StyleNumbers · codes [N, Z]: as médias de
     q(z|x, y) · order: os latentes, do mais ativo ao menos.
     Os controles de Δz alcançam três desvios padrão dos códigos: da média deles e, dentro de cada um, da variância de q.
@@ -115,7 +121,7 @@ class StyleExplorer(Explorer):
         self.codes, spread, activity = self._encoded(latent_dim)
         self._require_pictures()
         self.order = activity.argsort(descending=True, stable=True).tolist()
-        self._canvas = Canvas(self._frame(spread), [*GREYS, style.GREY, _CHOSEN])
+        self._canvas = Canvas(self._frame(), [*GREYS, style.GREY, _CHOSEN])
 
         one_of_each = [int((data.y[:_OFFERED] == k).int().argmax()) for k in data.y[:_OFFERED].unique()]
         self.recorded = (
@@ -132,8 +138,10 @@ class StyleExplorer(Explorer):
         )
         ranking = [text("Do latente mais ativo ao menos:")] if latent_dim > 1 else []
         image = [title("A imagem que se codifica"), c["index"]]
-        walk = [title("Andar a partir do código"), *ranking, sliders, row(c["code"], c["random"])]
-        super().__init__(row(self.picture, column(300, *image, *walk)))
+        note = text("Na figura, os pontos da faixa de baixo se arrastam.")
+        walk = [title("Andar a partir do código"), *ranking, sliders, row(c["code"], c["random"]), note]
+        hand = pointable(self.picture, _LABEL, size=self._canvas.size, at=self._point, keys=self._step)
+        super().__init__(row(hand, column(300, *image, *walk)))
         c["index"].observe(self._encode_chosen, "value")
         c["code"].on_click(lambda _: self._go(0))
         c["random"].on_click(lambda _: self._go(self._draw + 1))
@@ -163,12 +171,28 @@ class StyleExplorer(Explorer):
             for dim in self.order
             if abs(numbers.z[dim] - numbers.start[dim]) > 0.5 * _STEP
         ]
-        where = f", mudado em {'; '.join(moved)}" if moved else ""
+        where = f", levado a {'; '.join(moved)}" if moved else ""
         if numbers.label is None:
             source = "z sorteado de N(0, I)"
         else:
             source = f"o código z da imagem {numbers.index}, da classe {self._names[numbers.label]}"
         return f"As {len(self._names)} classes decodificadas do mesmo z: {source}{where}."
+
+    def _point(self, x: float, y: float) -> None:
+        """Na faixa de baixo, leva o latente daquela coluna ao z daquela altura."""
+        place, z = self._canvas.panel(1).units(x, y)
+        dims = self.order[:_MOST_SHOWN]
+        if x < _LEFT or abs(z) > self._reach or not -0.5 < place < len(dims) - 0.5:
+            return
+        dim = dims[round(place)]
+        slider = self.controls[f"dz{dim}"]
+        slider.value = within(round(z - self.numbers.start[dim].item(), 2), slider.min, slider.max)
+
+    def _step(self, right: int, down: int) -> None:
+        """De lado, outra imagem; para cima e para baixo, o latente mais ativo."""
+        index, slider = self.controls["index"], self.controls[f"dz{self.order[0]}"]
+        index.value = within(index.value + right, index.min, index.max)
+        slider.value = within(slider.value - _STEP * down, slider.min, slider.max)
 
     def _go(self, draw: int) -> None:
         """Põe os Δz em zero e parte do código da imagem (0) ou de um z sorteado (1, 2, ...)."""
@@ -206,15 +230,16 @@ class StyleExplorer(Explorer):
     def _require_pictures(self) -> None:
         def answer(n: int) -> Tensor:
             decoded = getattr(self._decode(self.codes[:n], self.data.y[:n]), "mean", None)
-            expected = n, self.data.x.shape[1]
-            if not isinstance(decoded, Tensor) or decoded.shape != expected:
-                found = f"forma {tuple(decoded.shape)}" if isinstance(decoded, Tensor) else "nenhuma"
+            n_pixels = self.data.x.shape[1]
+            if not isinstance(decoded, Tensor):
                 raise ValueError(
-                    f"decode(z, y) deve devolver a verossimilhança, com média [B, D] e D = {expected[1]} pixels, os de "
-                    f"{self.data.name!r}, mas para {n} códigos a média tem {found}."
-                    if isinstance(decoded, Tensor)
-                    else "decode(z, y) deve devolver a verossimilhança, uma distribuição com média [B, D], e não uma "
-                    "amostra nem um tensor: por exemplo, Bernoulli(logits)."
+                    "decode(z, y) deve devolver a verossimilhança, uma distribuição com média [B, D], e não um "
+                    "tensor: por exemplo, Bernoulli(logits)."
+                )
+            if decoded.shape != (n, n_pixels):
+                raise ValueError(
+                    f"decode(z, y) deve devolver a verossimilhança, com média [B, D] e D = {n_pixels} pixels, os de "
+                    f"{self.data.name!r}, mas para {n} códigos a média tem forma {tuple(decoded.shape)}."
                 )
             return decoded
 
@@ -229,10 +254,7 @@ class StyleExplorer(Explorer):
 
     def _paint_images(self, numbers: StyleNumbers) -> Panel:
         """A original e, à direita, as classes; uma moldura na classe dela."""
-        panel, columns = self._canvas.panel(0), self._columns
-        pitch = (_RIGHT - _LEFT) / columns
-        height = self._rows * (pitch + _NAME)
-        middle = _TOP + height / 2
+        panel, pitch, middle = self._canvas.panel(0), self._pitch, _TOP + self._height / 2
         if numbers.label is None:
             for i, words in enumerate(("z sorteado", "de N(0, I):", "não há original")):
                 panel.text(_MIDDLE, middle - 12 + 20 * i, words, style.GREY, anchor="ms", size=14)
@@ -270,19 +292,23 @@ class StyleExplorer(Explorer):
         return min(n_classes, 5) if n_classes <= 10 else 8
 
     @property
-    def _rows(self) -> int:
-        return -(-len(self._names) // self._columns)
+    def _pitch(self) -> float:
+        """De uma classe à vizinha."""
+        return min((_RIGHT - _LEFT) / self._columns, _SIDE)
+
+    @property
+    def _height(self) -> float:
+        """A da original e das classes, com os nomes."""
+        return max(-(-len(self._names) // self._columns) * (self._pitch + _NAME), _SIDE + 2 * _NAME)
 
     def _place(self, k: int) -> tuple[float, float]:
         """O meio da imagem da classe k."""
-        pitch = (_RIGHT - _LEFT) / self._columns
         line, place = divmod(k, self._columns)
-        return _LEFT + (place + 0.5) * pitch, _TOP + line * (pitch + _NAME) + pitch / 2
+        return _LEFT + (place + 0.5) * self._pitch, _TOP + line * (self._pitch + _NAME) + self._pitch / 2
 
-    def _frame(self, spread: Tensor) -> Figure:
+    def _frame(self) -> Figure:
         """O que não muda: os títulos, os nomes das classes e, em cada latente, onde ficam os códigos."""
-        pitch = (_RIGHT - _LEFT) / self._columns
-        top = round(_TOP + self._rows * (pitch + _NAME) + 4)
+        top = round(_TOP + self._height + 4)
         height = top + _STRIP
         fig = Figure(figsize=(_WIDTH / 100, height / 100))
 
@@ -295,7 +321,7 @@ class StyleExplorer(Explorer):
         images.text((_LEFT + _RIGHT) / 2, _TITLE, "o mesmo z, em cada classe", ha="center", weight="bold", fontsize=11)
         for k, name in enumerate(self._names):
             x, y = self._place(k)
-            images.text(x, y + pitch / 2 + 14, name, ha="center", fontsize=10.5, weight="bold")
+            images.text(x, y + self._pitch / 2 + 14, name, ha="center", fontsize=10.5, weight="bold")
 
         dims = self.order[:_MOST_SHOWN]
         low, high = torch.quantile(self.codes[:, dims].double().cpu(), torch.tensor([0.025, 0.975]).double(), dim=0)
@@ -320,12 +346,13 @@ class StyleExplorer(Explorer):
         style.decimal_commas(fig)
         return fig
 
-    def _chooser(self) -> widgets.SelectionSlider:
-        labels = self.data.y[:_OFFERED].tolist()
-        return widgets.SelectionSlider(
-            options=[(f"{i} (classe {self._names[label]})", i) for i, label in enumerate(labels)],
+    def _chooser(self) -> widgets.IntSlider:
+        return widgets.IntSlider(
+            value=0,
+            min=0,
+            max=min(len(self.data), _OFFERED) - 1,
             description="imagem",
-            tooltip="Que imagem se codifica, com a sua classe",
+            tooltip="Que imagem se codifica, contada de 0",
             style={"description_width": "54px"},
             layout=Layout(width="auto"),
         )
@@ -352,6 +379,10 @@ def _shift(dim: int, spread: float, activity: float) -> ExactSlider:
 
 def _buttons() -> dict[str, widgets.Button]:
     return {
-        "code": widgets.Button(description="Voltar ao código", tooltip="Leva z ao código da imagem"),
-        "random": widgets.Button(description="z ao acaso", tooltip="Parte de um z sorteado de N(0, I)"),
+        "code": widgets.Button(
+            description="Voltar ao código", tooltip="Leva z ao código da imagem", layout=Layout(width="138px")
+        ),
+        "random": widgets.Button(
+            description="z ao acaso", tooltip="Parte de um z sorteado de N(0, I)", layout=Layout(width="138px")
+        ),
     }
