@@ -82,25 +82,35 @@ def responsibilities(bounds, noisy, epsilon):
     return (log_q.exp() * (bounds + p.log() - log_q)).sum(-1)
 
 
+def codes(read, n=1000):
+    """Códigos sorteados da prior, e a classe que `read` lê neles."""
+
+    def answer():
+        z = torch.randn(n, 2, generator=torch.Generator().manual_seed(5))
+        return z, read(z)
+
+    return answer
+
+
 RIGHT = [
-    ("07.1", lambda bounds, weight: (bounds / weight - (bounds / weight).logsumexp(-1, keepdim=True)).exp()),
-    ("07.2", lambda n, m, k, s: n * s + m * k * s),
+    ("07.1", codes(lambda z: (z.square().sum(-1) > 2 * math.log(2)).int(), n=2000)),
+    ("07.1", codes(lambda z: z.prod(-1) > 0)),
+    ("07.2", lambda bounds, weight: (bounds / weight - (bounds / weight).logsumexp(-1, keepdim=True)).exp()),
     ("07.3", clouds((0.0,), (3.0, 9.0))),
     ("07.3", clouds((-10.0, 0.0), (3.0,))),
     ("07.4", responsibilities),
 ]
 
 WRONG = [
-    ("07.1", lambda bounds, w: bounds.softmax(-1), "falta o peso"),
-    ("07.1", lambda bounds, w: (w * bounds).softmax(-1), "de que lado"),
-    ("07.1", lambda bounds, w: (bounds / w).softmax(0), "ao longo do lote"),
-    ("07.1", lambda bounds, w: (bounds / w).log_softmax(-1), "as probabilidades"),
-    ("07.1", lambda bounds, w: w * (bounds / w).logsumexp(-1), "o valor do máximo"),
-    ("07.2", lambda n, m, k, s: (n + m) * k * s, "decodifica só com o dele"),
-    ("07.2", lambda n, m, k, s: (n + m) * s, "falta a soma sobre os rótulos"),
-    ("07.2", lambda n, m, k, s: m * k * s, "as imagens com rótulo"),
-    ("07.2", lambda n, m, k, s: n + m * k, "o número de sorteios"),
-    ("07.2", lambda n, m, k, s: (n * k + m) * s, "está trocado"),
+    ("07.1", codes(lambda z: z[:, 1] > 0), "a sonda leu a classe"),
+    ("07.1", codes(lambda z: (10 * z[:, 0]).floor() % 2), "os vizinhos também não"),
+    ("07.1", codes(lambda z: z.norm(dim=-1) > 2), "em partes parecidas"),
+    ("07.1", codes(lambda z: z[:, 0] > 0, n=100), "entre 200 e 2000"),
+    ("07.2", lambda bounds, w: bounds.softmax(-1), "falta o peso"),
+    ("07.2", lambda bounds, w: (w * bounds).softmax(-1), "de que lado"),
+    ("07.2", lambda bounds, w: (bounds / w).softmax(0), "ao longo do lote"),
+    ("07.2", lambda bounds, w: (bounds / w).log_softmax(-1), "as probabilidades"),
+    ("07.2", lambda bounds, w: w * (bounds / w).logsumexp(-1), "o valor do máximo"),
     ("07.3", clouds((-3.0,), (3.0,)), "não aumentaram o erro"),
     ("07.3", clouds((-0.5,), (0.5,)), "já erram 15%"),
     ("07.3", clouds((-3.0,), (3.0,), n=100), "entre 200 e 2000"),

@@ -1,4 +1,4 @@
-"""Exercícios da lição 07: o rótulo como latente, o que custa somá-lo, quando ele engana e quando mente."""
+"""Exercícios da lição 07: o que a sonda não vê, o rótulo como latente, quando ele engana e quando mente."""
 
 import math
 
@@ -19,10 +19,6 @@ def _best_posterior(bounds: Tensor, weight: float) -> Tensor:
     return torch.softmax(bounds / weight, -1)
 
 
-def _decoder_calls(n_labelled: int, n_unlabelled: int, n_classes: int, n_samples: int) -> int:
-    return n_samples * (n_labelled + n_classes * n_unlabelled)
-
-
 def _noisy(bounds: Tensor, noisy: Tensor, epsilon: float, *, others: float | None = None) -> Tensor:
     """others: a probabilidade de cada rótulo que não é o observado; ε / (K − 1) se não se disser outra."""
     n_classes = bounds.shape[-1]
@@ -34,6 +30,56 @@ def _noisy(bounds: Tensor, noisy: Tensor, epsilon: float, *, others: float | Non
 
 def _at(bounds: Tensor, noisy: Tensor) -> Tensor:
     return bounds.gather(-1, noisy[:, None])[:, 0]
+
+
+def _plane(answer, name: str) -> tuple[Tensor, Tensor]:
+    """Os pontos [N, 2], float64, e as classes [N], 0 e 1, que a resposta gera."""
+    made = answer()
+    if not isinstance(made, tuple | list) or len(made) != 2:
+        raise Unusable(f"esperava dois tensores, {name} e y, nesta ordem.")
+    x, y = (torch.as_tensor(part).detach() for part in made)
+    x, y = x.double(), y.long()
+    if x.ndim != 2 or x.shape[1] != 2 or y.shape != (len(x),):
+        raise Unusable(f"esperava {name} [N, 2] e y [N], e vieram {tuple(x.shape)} e {tuple(y.shape)}.")
+    if not 200 <= len(x) <= 2000:
+        raise Unusable(f"esperava entre 200 e 2000 pontos, e vieram {len(x)}.")
+    if not x.isfinite().all() or set(y.unique().tolist()) != {0, 1}:
+        raise Unusable("esperava pontos finitos e as classes 0 e 1, as duas.")
+    return x, y
+
+
+# Os códigos do leitor: o que neles leem uma reta e os vizinhos.
+_NEIGHBOURS = 15
+_HIDDEN, _READ, _ABSENT = range(3)
+
+
+def _seen(answer) -> float:
+    z, y = _plane(answer, "z")
+    if (y.double().mean() - 0.5).abs() > 0.1:
+        raise Unusable("esperava classes em partes parecidas: de 40% a 60% de cada.")
+    from sklearn.linear_model import LogisticRegression  # demora um segundo: só quem responde espera
+
+    order = torch.randperm(len(z), generator=torch.Generator().manual_seed(0))
+    known, rest = order.chunk(2)
+    line = LogisticRegression().fit(z[known].numpy(), y[known].numpy()).score(z[rest].numpy(), y[rest].numpy())
+    nearest = torch.cdist(z[rest], z[known]).topk(_NEIGHBOURS, largest=False).indices
+    voted = (y[known][nearest].double().mean(-1) > 0.5).long()
+    if line > 0.6:
+        return float(_READ)
+    return float(_HIDDEN if (voted == y[rest]).double().mean() >= 0.9 else _ABSENT)
+
+
+def _ring(radius: float | None):
+    """Códigos da prior: a classe é estar fora do raio; com None, o lado direito; com 0, uma moeda."""
+
+    def answer():
+        generator = torch.Generator().manual_seed(0)
+        z = torch.randn(1000, 2, generator=generator)
+        if radius is None:
+            return z, (z[:, 0] > 0).long()
+        return z, (z.norm(dim=-1) > radius).long() if radius else torch.arange(1000) % 2
+
+    return answer
 
 
 # Os pontos do leitor: o EM da lição, com e sem os que não têm rótulo.
@@ -80,17 +126,7 @@ def _harm(x: Tensor, y: Tensor) -> float:
 
 
 def _made(answer) -> float:
-    made = answer()
-    if not isinstance(made, tuple | list) or len(made) != 2:
-        raise Unusable("esperava dois tensores, x e y, nesta ordem.")
-    x, y = (torch.as_tensor(part).detach() for part in made)
-    x, y = x.double(), y.long()
-    if x.ndim != 2 or x.shape[1] != 2 or y.shape != (len(x),):
-        raise Unusable(f"esperava x [N, 2] e y [N], e vieram {tuple(x.shape)} e {tuple(y.shape)}.")
-    if not 200 <= len(x) <= 2000:
-        raise Unusable(f"esperava entre 200 e 2000 pontos, e vieram {len(x)}.")
-    if not x.isfinite().all() or set(y.unique().tolist()) != {0, 1}:
-        raise Unusable("esperava pontos finitos e as classes 0 e 1, as duas.")
+    x, y = _plane(answer, "x")
     if min((y == 0).sum(), (y == 1).sum()) < 2 * _PER_CLASS:
         raise Unusable(f"cada classe precisa de ao menos {2 * _PER_CLASS} pontos: metade pode ser rotulada.")
     return _harm(x, y)
@@ -113,6 +149,23 @@ def _points(centers: tuple[tuple[float, ...], tuple[float, ...]], spread: float 
 EXERCISES = (
     Exercise(
         id="07.1",
+        solution=_ring(1.2),
+        mistakes=(
+            Mistake(
+                _ring(None),
+                "a sonda leu a classe: acertou mais de 60%. As duas classes não podem ficar de lados opostos de uma reta.",
+            ),
+            Mistake(
+                _ring(0.0),
+                "a sonda não leu, mas os vizinhos também não: acertaram menos de 90%. A classe tem de estar em z, numa forma que uma "
+                "reta não corta.",
+            ),
+        ),
+        measure=behaviour(_seen),
+        insight="A sonda prova que z guarda a classe; não prova que não guarda.",
+    ),
+    Exercise(
+        id="07.2",
         solution=_best_posterior,
         mistakes=(
             Mistake(
@@ -152,44 +205,6 @@ EXERCISES = (
         ),
         measure=on_cases((_BOUNDS, 2.0), (_TWO, 0.5), (_BOUNDS, 1.0)),
         insight="O peso é uma temperatura; só com w = 1 o máximo é log p(x).",
-    ),
-    Exercise(
-        id="07.2",
-        solution=_decoder_calls,
-        mistakes=(
-            Mistake(
-                lambda labelled, unlabelled, classes, samples: samples * classes * (labelled + unlabelled),
-                "quem tem rótulo não precisa da soma: decodifica só com o dele.",
-            ),
-            Mistake(
-                lambda labelled, unlabelled, classes, samples: samples * (labelled + unlabelled),
-                "falta a soma sobre os rótulos: cada imagem sem rótulo é decodificada com todos.",
-            ),
-            Mistake(
-                lambda labelled, unlabelled, classes, samples: samples * classes * unlabelled,
-                "faltam as imagens com rótulo, que também entram no limite.",
-            ),
-            Mistake(
-                lambda labelled, unlabelled, classes, samples: labelled + classes * unlabelled,
-                "falta o número de sorteios: cada par (imagem, rótulo) decodifica n_samples valores de z.",
-            ),
-            Mistake(
-                lambda labelled, unlabelled, classes, samples: labelled + samples * classes * unlabelled,
-                "os sorteios de z valem também para as imagens com rótulo.",
-            ),
-            Mistake(
-                lambda labelled, unlabelled, classes, samples: samples * (classes * labelled + unlabelled),
-                "está trocado: quem é decodificado com todos os rótulos é quem não tem nenhum.",
-            ),
-            Mistake(
-                lambda labelled, unlabelled, classes, samples: (
-                    samples * labelled + classes * samples * unlabelled + unlabelled
-                ),
-                "o classificador q(y|x) não usa o decodificador: as chamadas dele não contam.",
-            ),
-        ),
-        measure=on_cases((32, 100, 10, 1), (8, 50, 5, 3), (0, 7, 4, 2)),
-        insight="Somar sobre y é exato, e o preço é esse fator K.",
     ),
     Exercise(
         id="07.3",
