@@ -57,9 +57,11 @@ def bound_by_label(
         ax.annotate("U(x)", (1.01, total), va="bottom", **beside)
         ax.set_title("em cada ponto, q(y|x)", fontsize=11)
         ax.annotate("média\nsob q", (1.01, average), va="top", color=ORANGE, **beside)
-        ax.text(-0.45, best + 1.25, f"H = {number(total - average, 2)} nat", color=BLACK)
+        ends = {"arrowstyle": "<->", "color": BLACK, "shrinkA": 0, "shrinkB": 0}
+        ax.annotate("", (-0.4, total), (-0.4, average), arrowprops=ends)
+        ax.text(-0.4, total + 0.2, f"H = {number(total - average, 2)} nat", color=BLACK)
         ax.set(xlabel="rótulo y", ylabel="limite de log p(x, y) (nats)", xticks=range(len(bounds)))
-        ax.set(xlim=(-0.6, len(bounds) - 0.3), ylim=(bottom, best + 2))
+        ax.set(xlim=(-0.6, len(bounds) - 0.3), ylim=(bottom, max(best, total) + 1.5))
     return fig
 
 
