@@ -41,6 +41,12 @@ PACKAGED = {
         columns="pixels",
         image_shape=(28, 28),
     ),
+    "weather": Packaged(
+        arrays=("x", "factors"),
+        sha256="b1626a9f2989cbdbc10655064ef3d887d8798a8286fc72fb693ba834bc4b907c",
+        dtype=torch.float32,
+        columns="medidas",
+    ),
 }
 
 
