@@ -102,7 +102,8 @@ def _weather(archive: Path) -> tuple[dict[str, np.ndarray], str]:
         licence = wheel.read("vega_datasets-0.9.0.dist-info/LICENSE").decode("ascii")
     days = list(csv.DictReader(io.StringIO(table)))
     days = days[: len(days) // 14 * 14]
-    values = np.array([[float(day[name]) for name in ("temp_max", "temp_min", "wind", "precipitation")] for day in days])
+    columns = ("temp_max", "temp_min", "wind", "precipitation")
+    values = np.array([[float(day[name]) for name in columns] for day in days])
     dates = np.array([[int(part) for part in day["date"].split("/")[:2]] for day in days[::14]])
     return {"x": values.reshape(-1, 14 * 4).astype(np.float32), "factors": dates.astype(np.uint16)}, licence
 
@@ -129,8 +130,8 @@ formato do arquivo.
         sha256="3d7c63917be6ca9b154b565f4779a31fedce57b01b5b9d99d8a34a7608062a1d",
         make=_weather,
         origin="""
-weather: 104 quinzenas seguidas do tempo em Seattle, de 2012 a 2015; em cada dia, as temperaturas máxima e mínima (°C), o
-vento médio (m/s) e a chuva (mm).
+weather: 104 quinzenas seguidas do tempo em Seattle, de 2012 a 2015; em cada dia, as temperaturas máxima e mínima (°C),
+o vento médio (m/s) e a chuva (mm).
 
 As medidas são da NOAA, a agência do governo dos Estados Unidos para a atmosfera e os oceanos, e de domínio público
 (https://www.weather.gov/disclaimer). Foram tiradas do pacote vega-datasets 0.9.0, arquivo
