@@ -36,9 +36,9 @@ def load(
     com os pacotes, e nunca usam a rede.
 
     split: "train" ou "test"; em "digits" e "mnist_5k", partição fixa e estratificada por classe, quatro quintos e um
-    quinto; em "weather", uma quinzena a cada cinco vai para o teste; em "mnist" e "fashion_mnist", a de origem, 60.000 e
-    10.000 · device: onde pôr os tensores, com os nomes de TrainConfig, "auto" inclusive (padrão: CPU) · root: pasta dos
-    arquivos de "mnist" e "fashion_mnist".
+    quinto; em "weather", uma quinzena a cada cinco vai para o teste; em "mnist" e "fashion_mnist", a de origem, 60.000
+    e 10.000 · device: onde pôr os tensores, com os nomes de TrainConfig, "auto" inclusive (padrão: CPU) · root: pasta
+    dos arquivos de "mnist" e "fashion_mnist".
     Levanta ValueError se o nome, a partição ou o dispositivo não existirem, ou se um arquivo não for o esperado, e
     FileNotFoundError, dizendo que arquivos pôr em que pasta, se não houver nem arquivos nem rede.
     """
