@@ -27,13 +27,16 @@ LESSONS = (
     Lesson("03", "03_vae.ipynb", "O VAE", "Como treinar um gerador?", ("00",), ("01", "02"), (50, 95)),
     Lesson("04", "04_beta_vae.ipynb", "O β-VAE", "Quanto vale um nat?", ("03",), (), (60, 75)),
     Lesson("05", "05_gumbel_softmax.ipynb", "Gumbel-Softmax", "E se z for discreto?", ("02", "03"), (), (65, 85)),
+    Lesson(
+        *("09", "09_hierarquia_e_sequencias.ipynb", "Hierarquia e sequências"),
+        *("Quantos andares tem z?", ("03",), ("04",), (50, 70)),
+    ),
 )
 
 COMING = {
     "06": "Colapso da posterior",
     "07": "CVAE e semissupervisão",
     "08": "VQ-VAE",
-    "09": "Hierarquia e sequências",
     "10": "Fluxos na posterior",
     "11": "Reparametrização implícita",
     "12": "Expressão gênica",
