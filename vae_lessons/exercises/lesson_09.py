@@ -164,7 +164,7 @@ EXERCISES = (
                 "isso são médias simples. O produto de normais soma precisões, e pesa as médias por elas.",
             ),
         ),
-        measure=on_cases((_MEANS, _VARIANCES), (_MEANS[:2], _VARIANCES[1:]), (_MEANS[:1], _VARIANCES[:1])),
+        measure=on_cases((_MEANS, _VARIANCES), (_MEANS[:2], _VARIANCES[1:])),
         insight="Cada mensagem a mais soma a sua precisão: a variância só diminui.",
     ),
     Exercise(
