@@ -53,7 +53,7 @@ def write_notebook(server, name: str, sources: list[str]) -> None:
     nbformat.write(notebook, server.root / name)
 
 
-GALLERY = ("latent", "elbo", "gradients", "beta", "gumbel")
+GALLERY = ("latent", "elbo", "gradients", "beta", "water", "gumbel", "twin")
 GALLERY_CELLS = [
     """from vae_lessons.data import load
 from vae_lessons.explore import *
@@ -68,11 +68,18 @@ runs = fit_many(mlp_vae(64, 3, (16,)), load("digits"), TrainConfig(epochs=2), sw
     "elbo = explore_elbo()\nelbo",
     "explore_gradients()",
     'beta = explore_beta(runs, load("digits", "test"))\nbeta',
+    "explore_water()",
     "gumbel = explore_gumbel()\ngumbel",
+    'twin = explore_latent(model, load("digits", "test"))\ntwin',
     "print(bool((latent.z == latent.means[latent.controls['index'].value]).all()))",
     "print(elbo.kl < 1e-9)",
     "print(beta.summary)",
     "print(gumbel.summary)",
+    """from ipywidgets.widgets.widget import _instances
+from pathlib import Path
+
+statm = Path("/proc/self/statm")  # páginas de 4 KiB
+print(len(_instances), 4 * int(statm.read_text().split()[1]) if statm.exists() else 0)""",
 ]
 
 
@@ -235,6 +242,173 @@ def test_the_keys_switch_among_the_models_of_a_sweep(gallery):
     assert explorer.bounding_box()["height"] < lab.VIEWPORT["height"] - 200
 
 
+def test_the_arrow_keys_raise_the_water_until_latents_drown(gallery):
+    explorer = shown(gallery, "water")
+    expect(explorer).to_contain_text("18 de 64")
+    for _ in range(4):
+        changes_picture(explorer, functools.partial(press, explorer, "βσ²", "ArrowRight"))
+    expect(explorer).to_contain_text("17 de 64")
+
+
+# A mão sobre o mapa e o papel
+
+
+def drag(explorer, selector: str, *places, release=True) -> None:
+    """Arrasta o mouse por `places`, em frações do elemento `selector`."""
+    surface, mouse = explorer.locator(selector), explorer.page.mouse
+    surface.scroll_into_view_if_needed()
+    box = surface.bounding_box()
+    spots = [(box["x"] + right * box["width"], box["y"] + down * box["height"]) for right, down in places]
+    mouse.move(*spots[0])
+    mouse.down()
+    for spot in spots[1:]:
+        mouse.move(*spot)
+    if release:
+        mouse.up()
+
+
+def values(explorer) -> list[float]:
+    return [float(number(explorer, z).input_value().replace("−", "-").replace(",", ".")) for z in ("z₁", "z₂")]
+
+
+def test_the_point_of_the_map_is_dragged_and_moved_by_the_arrows(explorer):
+    changes_picture(explorer, lambda: drag(explorer, ".vae-pad", (0.5, 0.5), (0.7, 0.4), (0.9, 0.05)))
+    expect(number(explorer, "z₁")).not_to_have_value("0,0")
+    explorer.page.wait_for_timeout(300)
+    right, up = values(explorer)
+    assert right > 1
+    assert up > 1
+    explorer.page.keyboard.press("ArrowLeft")
+    explorer.page.keyboard.press("ArrowLeft")
+    explorer.page.keyboard.press("ArrowDown")
+    expect(number(explorer, "z₂")).to_have_value(f"{up - 0.1:.1f}".replace(".", ","))
+    assert values(explorer)[0] == pytest.approx(right - 0.2, abs=0.05)
+
+
+def test_the_point_of_the_map_is_dragged_with_a_finger(explorer):
+    pad = explorer.locator(".vae-pad")
+    pad.scroll_into_view_if_needed()
+    box, finger = pad.bounding_box(), explorer.page.context.new_cdp_session(explorer.page)
+
+    def touch(kind: str, *place: float) -> None:
+        points = [{"x": box["x"] + place[0] * box["width"], "y": box["y"] + place[1] * box["height"]}] if place else []
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    scrolled = explorer.page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTop")
+    touch("touchStart", 0.5, 0.5)
+    for down in (0.6, 0.7, 0.8):
+        touch("touchMove", 0.3, down)
+    touch("touchEnd")
+    finger.detach()
+    expect(number(explorer, "z₂")).to_have_value(re.compile("−[1-9]"))
+    assert explorer.page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTop") == scrolled
+
+
+FOUR = ((0.3, 0.2), (0.3, 0.5), (0.7, 0.5)), ((0.6, 0.2), (0.6, 0.9))
+
+
+def test_a_drawn_digit_is_encoded_beside_its_elbo_and_erased(explorer):
+    told, map_before = explorer.locator(".vae-drawn"), explorer.locator(".vae-hand img").first.get_attribute("src")
+    for stroke in FOUR:
+        changes_picture(explorer, functools.partial(drag, explorer, ".vae-paper", *stroke))
+    expect(told.locator("img")).to_have_count(2)
+    expect(told).to_contain_text(re.compile(r"ELBO\s*−\d+,\d"))
+    expect(told).to_have_attribute("aria-live", "polite")
+    assert explorer.locator(".vae-hand img").first.get_attribute("src") != map_before
+    explorer.get_by_role("button", name="Apagar").click()
+    expect(told.locator("img")).to_have_count(0)
+    assert inked(explorer) == 0
+
+
+def inked(explorer) -> int:
+    """Quantos pontos do papel têm tinta."""
+    return explorer.locator(".vae-paper").evaluate(
+        """paper => paper.getContext("2d").getImageData(0, 0, paper.width, paper.height).data
+            .filter((v, i) => i % 4 === 3 && v > 0).length"""
+    )
+
+
+def test_one_draws_from_the_keyboard(explorer):
+    paper = explorer.get_by_role("application", name="Papel")
+    paper.focus()
+    for key in ("ArrowUp", " ", "ArrowDown", "ArrowDown", "ArrowRight"):
+        paper.press(key)
+    expect(explorer.locator(".vae-drawn img")).to_have_count(2)
+    assert inked(explorer) > 2000
+    paper.press("Delete")
+    expect(explorer.locator(".vae-drawn img")).to_have_count(0)
+
+
+# Mil movimentos do mouse de uma vez, sem esperar resposta: o que sai para o kernel e o que fica no navegador.
+THOUSAND = """async pad => {
+    const box = pad.getBoundingClientRect(), { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
+    let sent = 0;
+    const count = (_, { msg, direction }) => {
+        if (direction === 'send' && msg.header.msg_type === 'comm_msg') sent += 1;
+    };
+    const at = (type, right, down) => {
+        const [clientX, clientY] = [box.left + right * box.width, box.top + down * box.height];
+        pad.dispatchEvent(new PointerEvent(type, { bubbles: true, isPrimary: true, pointerId: 7, clientX, clientY }));
+    };
+    kernel.anyMessage.connect(count);
+    at('pointerdown', 0.5, 0.5);
+    for (let i = 1; i <= 1000; i++) at('pointermove', 0.5 + 0.3 * Math.sin(i), 0.5 + 0.3 * Math.cos(i));
+    at('pointermove', 0.9, 0.2);
+    at('pointerup', 0.9, 0.2);
+    await new Promise(done => setTimeout(done, 1500));
+    kernel.anyMessage.disconnect(count);
+    return sent;
+}"""
+
+
+def test_a_fast_drag_never_queues_and_leaves_memory_where_it_was(explorer, gallery):
+    """A última posição vale; o que passou enquanto o kernel trabalhava não chega a sair do navegador."""
+    drag(explorer, ".vae-pad", (0.9, 0.2))
+    gallery.wait_for_timeout(500)
+    last, others = values(explorer), [picture(shown(gallery, name)).get_attribute("src") for name in GALLERY[1:]]
+    pad = explorer.locator(".vae-pad")
+    assert pad.evaluate(THOUSAND) < 40
+    assert values(explorer) == last
+    (widgets, resident), browser = kernel_memory(gallery), browser_memory(gallery)
+    for _ in range(3):
+        assert pad.evaluate(THOUSAND) < 40
+    nodes, heap = browser_memory(gallery)
+    assert nodes - browser[0] < 200
+    assert heap - browser[1] < 8_000_000
+    after = kernel_memory(gallery)
+    assert after[0] == widgets
+    assert after[1] - resident < 20_000
+    assert [picture(shown(gallery, name)).get_attribute("src") for name in GALLERY[1:]] == others
+
+
+def kernel_memory(gallery) -> tuple[int, int]:
+    """Widgets que vivem no kernel, e KiB que ele ocupa."""
+    widgets, resident = printed(gallery, "from ipywidgets.widgets.widget").inner_text().split()
+    return int(widgets), int(resident)
+
+
+def browser_memory(page) -> tuple[int, int]:
+    """Elementos do documento e bytes de JavaScript, depois de recolhido o lixo."""
+    session = page.context.new_cdp_session(page)
+    session.send("HeapProfiler.collectGarbage")
+    nodes, heap = session.send("Memory.getDOMCounters")["nodes"], session.send("Runtime.getHeapUsage")["usedSize"]
+    session.detach()
+    return nodes, int(heap)
+
+
+def test_two_explorers_of_one_model_do_not_disturb_each_other(gallery):
+    """Arrastar o ponto de um não move o do outro, nem desenhar num mancha o papel do outro."""
+    twins = shown(gallery, "latent"), shown(gallery, "twin")
+    for moved, still in (twins, twins[::-1]):
+        still_picture, still_ink = picture(still).get_attribute("src"), inked(still)
+        changes_picture(moved, functools.partial(drag, moved, ".vae-pad", (0.5, 0.5), (0.8, 0.3)))
+        changes_picture(moved, functools.partial(drag, moved, ".vae-paper", *FOUR[0]))
+        expect(moved.locator(".vae-drawn img")).to_have_count(2)
+        assert picture(still).get_attribute("src") == still_picture
+        assert inked(still) == still_ink
+        moved.get_by_role("button", name="Apagar").click()
+
+
 # Todos os exploradores
 
 
@@ -267,10 +441,9 @@ def test_while_it_lives_only_the_explorer_is_seen(gallery):
 def test_a_cell_run_again_has_one_explorer_that_answers(gallery):
     for _ in range(3):
         run_again(gallery, "gumbel =")
-    explorers = gallery.locator(".vae-explorer")
-    expect(explorers).to_have_count(len(GALLERY))
-    explorers.last.scroll_into_view_if_needed()
-    changes_picture(explorers.last, lambda: press(explorers.last, "τ", "ArrowRight"))
+    expect(gallery.locator(".vae-explorer")).to_have_count(len(GALLERY))
+    explorer = shown(gallery, "gumbel")
+    changes_picture(explorer, lambda: press(explorer, "τ", "ArrowRight"))
 
 
 @pytest.mark.parametrize("from_another_person", [False, True], ids=["own", "received"])

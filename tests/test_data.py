@@ -68,7 +68,7 @@ def test_split_is_fixed(train, test):
     assert torch.equal(again.y, test.y)
 
 
-@pytest.mark.parametrize(("name", "n"), [("digits", 1442), ("sprites", 6144), ("mnist_5k", 4000)])
+@pytest.mark.parametrize(("name", "n"), [("digits", 1442), ("sprites", 6144), ("mnist_5k", 4000), ("phrases", 2050)])
 def test_what_comes_with_the_packages_needs_no_network(monkeypatch, name, n):
     def refuse(*args, **kwargs):
         raise AssertionError(f"load({name!r}) tentou usar a rede")

@@ -830,6 +830,20 @@ def test_objectives_that_read_values_are_refused_with_an_explanation(digits, rea
         sweep_of(small_vae(), digits, BETAS, objective=objective)
 
 
+def test_a_recurrent_network_of_torch_is_refused_with_what_to_write_in_its_place(digits):
+    class Recurrent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.gru, self.out = nn.GRU(8, 4, batch_first=True), nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.out(self.gru(x.unflatten(-1, (8, 8)))[1][0])
+
+    model = VAE(Recurrent(), nn.Linear(2, 64), latent_dim=2)
+    with pytest.raises(RuntimeError, match=r"nn\.GRU.*célula recorrente escrita por extenso.*com fit"):
+        sweep_of(model, digits, BETAS, epochs=1)
+
+
 def test_runtime_errors_of_the_objective_itself_are_left_as_they_are(digits):
     def objective(model, x, *, beta):
         return elbo(model, x @ torch.ones(3, 3), beta=beta)

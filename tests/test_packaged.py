@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from vae_lessons.data import idx_files, load, packaged, recipes
+from vae_lessons.data import idx_files, load, packaged, phrases, recipes
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT = 1_200_000  # bytes de um arquivo comprimido
@@ -66,6 +66,84 @@ def test_mnist_5k_is_the_first_500_training_images_of_each_class_of_mnist(monkey
         assert torch.equal(x[y == digit], mnist.x[mnist.y == digit][:500])
 
 
+# phrases
+
+
+def words(data) -> list[tuple[str, ...]]:
+    return [tuple(phrase.split()) for phrase in phrases.text(data.x)]
+
+
+def test_phrases_are_2562_rows_of_symbols_each_once():
+    train, test = load("phrases"), load("phrases", "test")
+    assert repr(train) == "Dataset('phrases', 2050 exemplos de 14 símbolos)"
+    assert repr(test) == "Dataset('phrases', 512 exemplos de 14 símbolos)"
+    assert train.x.dtype == test.x.dtype == torch.int64
+    assert train.y is train.factors is train.image_shape is None
+    assert len({*words(train), *words(test)}) == 2562
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_row_is_start_words_end_and_padding(split):
+    x = load("phrases", split).x
+    length = (x == phrases.END).int().argmax(1)  # onde está o fim: as palavras e mais um
+    position = torch.arange(14)
+    assert (x[:, 0] == phrases.START).all()
+    assert ((x == phrases.END) == (position == length[:, None])).all()
+    assert ((x == phrases.PAD) == (position > length[:, None])).all()
+    assert (length.min() - 1, length.max() - 1) == (2, 12)
+    assert ((x > phrases.UNKNOWN) == ((position > 0) & (position < length[:, None]))).all()
+
+
+def test_the_vocabulary_goes_from_the_most_frequent_word_to_those_seen_twice():
+    x = torch.cat([load("phrases", split).x for split in ("train", "test")])
+    vocabulary = packaged.read_arrays("phrases")["vocabulary"]
+    assert vocabulary.dtype.kind == "U"
+    assert phrases.vocabulary() == tuple(vocabulary.tolist())
+    assert vocabulary[:9].tolist() == [*phrases.SPECIAL, "pele", "morena", "clara", "escura", "de"]
+    counts = torch.bincount(x.flatten(), minlength=len(vocabulary))
+    assert len(vocabulary) == len(set(vocabulary.tolist())) == len(counts) == 381
+    assert counts[phrases.UNKNOWN] == 0
+    assert (counts[4:].diff() <= 0).all()
+    assert counts[-1] == 2
+
+
+def test_no_test_phrase_is_a_train_phrase_reordered_and_none_has_a_word_of_its_own():
+    train, test = words(load("phrases")), words(load("phrases", "test"))
+    assert not {tuple(sorted(phrase)) for phrase in train} & {tuple(sorted(phrase)) for phrase in test}
+    assert {word for phrase in test for word in phrase} <= {word for phrase in train for word in phrase}
+
+
+def test_both_splits_of_phrases_are_alike():
+    for measure in (len, lambda phrase: "pele" in phrase):
+        train, test = (np.mean([measure(p) for p in words(load("phrases", s))]) for s in ("train", "test"))
+        assert train == pytest.approx(test, rel=0.01)
+
+
+def test_most_test_phrases_are_one_word_from_a_train_phrase():
+    """O que o teste mede é a composição de partes conhecidas, e o docstring de load diz quanto."""
+    train, test = set(words(load("phrases"))), words(load("phrases", "test"))
+    known = {word for phrase in train for word in phrase}
+
+    def neighbours(phrase):
+        for i in range(len(phrase) + 1):
+            before, after = phrase[:i], phrase[i:]
+            yield before + after[1:]
+            for word in known:
+                yield (*before, word, *after[1:])
+                yield (*before, word, *after)
+
+    near = sum(any(other in train for other in neighbours(phrase)) for phrase in test)
+    assert near / len(test) == pytest.approx(0.953, abs=0.001)
+
+
+def test_the_split_of_phrases_does_not_change():
+    digests = [hashlib.sha256(load("phrases", split).x.numpy().tobytes()).hexdigest() for split in ("train", "test")]
+    assert digests == [
+        "c2ece3c723e68485fe22c6741ce57a874b231b0f16a46ee0a9ad109dcb51ed29",
+        "20491ac91ff64ab0549b9e2cdfc8139a98c2087beba8422c4e74b7e2d691304f",
+    ]
+
+
 # weather
 
 
@@ -98,7 +176,8 @@ def test_the_file_is_small_and_says_where_it_came_from_and_under_which_licence(n
     assert (folder / "data.gz").stat().st_size <= LIMIT
     text = (folder / "LICENCA.txt").read_text(encoding="utf-8")
     assert text.startswith(recipes.RECIPES[name].origin.strip())
-    assert len(text.split("-" * 80)[1].strip()) > 500
+    assert all(len(licence.strip()) > 500 for licence in text.split("-" * 80)[1:])
+    assert "-" * 80 in text
 
 
 def test_every_folder_has_an_entry_and_a_recipe():

@@ -225,6 +225,99 @@ def test_the_live_explorer_is_accessible(browser, site):
         assert grave(page, "[data-latente]") == []
 
 
+# O explorador do espaço latente, de perto
+
+LATENT_MOVES = """async ([moves, pause]) => {
+    const e = document.querySelector("[data-latente]").explorador, box = e.map.getBoundingClientRect();
+    const at = (type, right, down) => e.map.dispatchEvent(new PointerEvent(type, {
+        bubbles: true, isPrimary: true, pointerId: 7,
+        clientX: box.left + right * box.width, clientY: box.top + down * box.height,
+    }));
+    const before = e.draws, waits = [];
+    at("pointerdown", 0.5, 0.5);
+    for (let i = 1; i <= moves; i++) {
+        const draws = e.draws, start = performance.now();
+        at("pointermove", 0.5 + 0.3 * Math.sin(i), 0.5 + 0.3 * Math.cos(i));
+        if (!pause || i % pause) continue;
+        while (e.draws === draws) await new Promise(requestAnimationFrame);
+        waits.push(performance.now() - start);
+        await new Promise(done => setTimeout(done, 20));
+    }
+    at("pointermove", 0.75, 0.25);
+    at("pointerup", 0.75, 0.25);
+    await new Promise(requestAnimationFrame);
+    await new Promise(requestAnimationFrame);
+    waits.sort((a, b) => a - b);
+    return { draws: e.draws - before, z: [...e.z], median: waits[waits.length >> 1] };
+}"""
+
+
+def test_a_fast_drag_of_the_point_never_queues_and_the_last_place_wins(browser, site):
+    with latent(browser, site) as page:
+        slow, fast = page.evaluate(LATENT_MOVES, [1, 0]), page.evaluate(LATENT_MOVES, [1000, 0])
+        assert fast["draws"] <= 4
+        assert fast["z"] == slow["z"]
+
+
+def test_from_a_drag_to_its_picture_there_is_less_than_a_frame(browser, site):
+    with latent(browser, site) as page:
+        assert page.evaluate(LATENT_MOVES, [30, 1])["median"] < 16  # milissegundos
+
+
+def test_a_thousand_moves_leave_the_page_as_big_as_it_was(browser, site):
+    with latent(browser, site) as page:
+        session = page.context.new_cdp_session(page)
+
+        def size() -> tuple[int, int, int]:
+            session.send("HeapProfiler.collectGarbage")
+            nodes = session.send("Memory.getDOMCounters")["nodes"]
+            canvases = page.evaluate("document.querySelectorAll('canvas').length")
+            return nodes, canvases, session.send("Runtime.getHeapUsage")["usedSize"]
+
+        page.evaluate(LATENT_MOVES, [1000, 40])
+        before = size()
+        page.evaluate(LATENT_MOVES, [1000, 40])
+        after = size()
+        assert after[0] - before[0] < 20
+        assert after[1] == before[1]
+        assert after[2] - before[2] < 500_000
+
+
+def test_the_picture_can_be_a_sample_and_the_path_can_turn(browser, site):
+    with latent(browser, site) as page:
+        greys = """[...new Set(document.querySelector('.vae-imagem').getContext('2d')
+            .getImageData(0, 0, 8, 8).data.filter((_, i) => i % 4 === 0))].sort((a, b) => a - b)"""
+        assert len(page.evaluate(greys)) > 2
+        page.get_by_label("O que a imagem mostra").select_option(index=1)
+        assert page.evaluate(greys) == [0, 255]
+        page.get_by_label("posição").fill("0.5")
+        straight = np.array(z_of(page))
+        page.get_by_label("caminho").select_option(label="esférico")
+        turned = np.array(z_of(page))
+        ends = page.evaluate(
+            """() => { const e = document.querySelector("[data-latente]").explorador;
+            return ["Codificar", "Ir até"].map(label => {
+                const row = [...document.querySelectorAll("label")].find(l => l.textContent.startsWith(label));
+                return [...vaeRede.encode(e.encoder, e.images[row.querySelector("select").value]).mean];
+            }); }"""
+        )
+        assert straight == pytest.approx(np.mean(ends, axis=0), abs=1e-5)
+        assert np.linalg.norm(turned) == pytest.approx(np.linalg.norm(ends, axis=1).mean(), rel=1e-4)
+
+
+def test_one_draws_from_the_keyboard_and_erases(browser, site):
+    with latent(browser, site) as page:
+        paper, told = page.get_by_role("application", name="Papel"), page.locator("[data-latente]")
+        paper.focus()
+        for key in ("ArrowUp", " ", "ArrowDown", "ArrowDown", "ArrowRight"):
+            page.keyboard.press(key)
+        expect(told).to_contain_text("nats = E[log p(x|z)]")
+        assert page.evaluate("document.querySelector('[data-latente]').explorador.strokes.length") == 1
+        page.get_by_role("button", name="Apagar").click()
+        expect(told).not_to_contain_text("nats = E[log p(x|z)]")
+        assert page.evaluate("document.querySelector('[data-latente]').explorador.q") is None
+
+
 def test_without_javascript_the_still_picture_stands(browser, site):
     with quiet_page(browser, java_script_enabled=False) as page:
         page.goto((site / "00_comeco.html").as_uri())

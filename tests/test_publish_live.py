@@ -1,6 +1,7 @@
 """As contas que a página faz em JavaScript são as do PyTorch, e o explorador vivo responde ao mouse e à caneta."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import quickjs
 
 from vae_lessons.data import load
 from vae_lessons.distributions import Normal
-from vae_lessons.explore import explore_latent
+from vae_lessons.explore import explore_latent, slerp
 from vae_lessons.models import VAE, conv_vae, mlp_vae
 from vae_lessons.objectives import elbo
 from vae_lessons.publish import live
@@ -70,6 +71,89 @@ def test_encoder_decoder_and_elbo_are_those_of_pytorch(activation):
     assert terms["logLikelihood"] == pytest.approx(expected.item(), rel=1e-4)
     assert terms["kl"] == pytest.approx(rate.item(), rel=1e-3)
     assert terms["elbo"] == pytest.approx(terms["logLikelihood"] - terms["kl"])
+
+
+SEVEN = [[[0.3, 0.2], [0.7, 0.21], [0.62, 0.45], [0.45, 0.85]], [[0.4, 0.55], [0.66, 0.53]]]
+
+
+@pytest.mark.parametrize("name", ["mnist_5k", "digits"])
+@pytest.mark.parametrize("strokes", [SEVEN, SEVEN[1:], [[[0.9, 0.1]]], []], ids=["seven", "bar", "dot", "blank"])
+def test_a_drawn_digit_is_the_same_image_in_the_page_and_in_the_kernel(name, strokes):
+    data = load(name, "test")
+    explorer = explore_latent(mlp_vae(data.x.shape[1], 2, (8,)), data)
+    page = page_of(explorer.model, data)
+    drawn = page(f"[...vaeRede.drawn(data.pen, data.shape, {json.dumps(strokes)})]")
+    ink = explorer.pen.ink([np.array(stroke) for stroke in strokes]).ravel()
+    assert np.array_equal(np.array(drawn), ink > 0.5)
+
+
+def test_dark_ink_is_drawn_dark_in_the_page_too():
+    data = load("digits", "test")
+    data = replace(data, x=255 - data.x)
+    explorer = explore_latent(mlp_vae(64, 2, (8,)), data)
+    page = page_of(explorer.model, data)
+    explorer.controls["drawing"].value = json.dumps(SEVEN)
+    drawn = page(f"[...vaeRede.drawn(data.pen, data.shape, {json.dumps(SEVEN)})]")
+    assert drawn == explorer.drawn.x.tolist()
+    assert 32 < sum(drawn) < 64
+
+
+def test_the_elbo_terms_of_a_drawn_digit_are_those_of_the_kernel():
+    torch.manual_seed(0)
+    data = load("mnist_5k", "test")
+    explorer = explore_latent(mlp_vae(784, 3, (64, 32)), data)
+    page = page_of(explorer.model, data)
+    explorer.controls["drawing"].value = json.dumps(SEVEN)
+    x, drawn = explorer.drawn.x, f"vaeRede.drawn(data.pen, data.shape, {json.dumps(SEVEN)})"
+    noise = torch.randn(64, 3)
+    with torch.no_grad():
+        q = explorer.model.encode(x)
+        z = q.mean + (0.5 * q.log_var).exp() * noise
+        fit = explorer.model.decode(z).log_prob(x).sum(-1).mean().item()
+    terms = page(f"vaeRede.elbo(encoder, decoder, {drawn}, {json.dumps(noise.tolist())})")
+    assert terms["kl"] == pytest.approx(explorer.drawn.kl, abs=1e-3)
+    assert terms["logLikelihood"] == pytest.approx(fit, rel=1e-5)
+    assert terms["elbo"] == pytest.approx(fit - explorer.drawn.kl, rel=1e-5)
+    mean, deviation, rebuilt = page(
+        f"((q) => [[...q.mean], [...vaeRede.deviations(q)], [...vaeRede.decode(decoder, q.mean)]])"
+        f"(vaeRede.encode(encoder, {drawn}))"
+    )
+    assert np.abs(np.array(mean) - explorer.drawn.mean.numpy()).max() < 1e-3
+    assert np.abs(np.array(deviation) - explorer.drawn.deviation.numpy()).max() < 1e-3
+    assert np.abs(np.array(rebuilt) - explorer.drawn.reconstruction.numpy()).max() < 1e-3
+
+
+def test_a_sample_of_the_page_is_that_of_the_kernel_for_the_same_uniform_numbers():
+    torch.manual_seed(0)
+    data = load("digits", "test")
+    model = mlp_vae(64, 2, (16,))
+    page, z, uniform = page_of(model, data), [0.7, -1.1], torch.rand(64)
+    numbers = json.dumps(uniform.tolist())
+    sample = page(f"((u) => [...vaeRede.sample(vaeRede.decode(decoder, {z}), () => u.shift())])({numbers})")
+    with torch.no_grad():
+        mean = model.decode(torch.tensor(z)).mean
+    assert (mean - uniform).abs().min() > 1e-5  # nenhum pixel decidido por um arredondamento
+    assert sample == (uniform < mean).int().tolist()
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ([2.0, 0.0, 0.0], [0.0, 4.0, 0.0]),
+        ([0.3, -1.2, 0.4], [1.1, 0.2, -2.0]),
+        ([1.0, 2.0, 0.5], [-1.0, -2.0, -0.5]),
+        ([1.0, 2.0, 0.5], [2.0, 4.0, 1.0]),
+        ([0.0, 0.0, 0.0], [1.0, 2.0, 0.5]),
+    ],
+    ids=["quarter", "any", "opposite", "same_direction", "from_zero"],
+)
+def test_the_paths_of_the_page_are_those_of_the_kernel(start, end):
+    torch.manual_seed(0)
+    page = page_of(mlp_vae(64, 3, (8,)), load("digits", "test"))
+    for t in (0.0, 0.3, 0.5, 1.0):
+        a, b = torch.tensor(start, dtype=torch.float64), torch.tensor(end, dtype=torch.float64)
+        assert page(f"[...vaeRede.slerp({start}, {end}, {t})]") == pytest.approx(slerp(a, b, t).tolist(), abs=1e-9)
+        assert page(f"[...vaeRede.lerp({start}, {end}, {t})]") == pytest.approx(torch.lerp(a, b, t).tolist(), abs=1e-9)
 
 
 def test_the_images_of_the_page_are_what_the_model_sees():

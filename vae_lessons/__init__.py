@@ -16,6 +16,7 @@ Cada arquivo trata de uma ideia, e só importa os que estão abaixo dele nesta l
     suitability                         estes dados servem a este modelo?
     models                              codificadores, decodificadores e o VAE
     priors                              a prior que se dá a um modelo
+    linear_gaussian                     formas fechadas do modelo linear-gaussiano
     distributions                       distribuições
     data                                conjuntos de dados
     style, series                       cores, números e textos das figuras; quais são as lições

@@ -26,6 +26,8 @@ def load(
     "discs": 128 discos gerados, 20×24, o fatorial completo de três fatores, as coordenadas do centro e o raio
     (`discs.FACTORS`), sem y; em "test", 63 discos a meio caminho dos do treino ·
     "mnist_5k": 5.000 dígitos manuscritos de MNIST, 28×28, as primeiras 500 imagens de cada classe do treino dele ·
+    "phrases": 2.562 frases em português, de 2 a 12 palavras de um vocabulário de 377, os nomes de emojis; cada linha
+    são 14 símbolos int64, que `data.phrases` lê e escreve (`phrases.text(x)`, `phrases.tokens(frases)`), sem y ·
     "weather": 104 quinzenas do tempo em Seattle, de 2012 a 2015 (NOAA): 14 dias seguidos, cada um com as temperaturas
     máxima e mínima (°C), o vento (m/s) e a chuva (mm), em float32 [104, 14·4]; os fatores são o ano e o mês do primeiro
     dia, e não há y ·
@@ -36,9 +38,11 @@ def load(
     com os pacotes, e nunca usam a rede.
 
     split: "train" ou "test"; em "digits" e "mnist_5k", partição fixa e estratificada por classe, quatro quintos e um
-    quinto; em "weather", uma quinzena a cada cinco vai para o teste; em "mnist" e "fashion_mnist", a de origem, 60.000
-    e 10.000 · device: onde pôr os tensores, com os nomes de TrainConfig, "auto" inclusive (padrão: CPU) · root: pasta
-    dos arquivos de "mnist" e "fashion_mnist".
+    quinto; em "phrases", a mesma coisa por comprimento, e as palavras de cada frase do teste estão todas no treino, mas
+    nunca as mesmas numa frase só: ainda assim, 95% delas estão a uma palavra, trocada, a mais ou a menos, de uma frase
+    do treino; em "weather", uma quinzena a cada cinco vai para o teste; em "mnist" e "fashion_mnist", a de origem,
+    60.000 e 10.000 · device: onde pôr os tensores, com os nomes de TrainConfig, "auto" inclusive (padrão: CPU) ·
+    root: pasta dos arquivos de "mnist" e "fashion_mnist".
     Levanta ValueError se o nome, a partição ou o dispositivo não existirem, ou se um arquivo não for o esperado, e
     FileNotFoundError, dizendo que arquivos pôr em que pasta, se não houver nem arquivos nem rede.
     """

@@ -41,6 +41,12 @@ PACKAGED = {
         columns="pixels",
         image_shape=(28, 28),
     ),
+    "phrases": Packaged(
+        arrays=("x", "vocabulary"),
+        sha256="9f1b76de5f0e172ace67f9fecb3a4265ca78be0508f93099450996dd47154c6e",
+        dtype=torch.int64,
+        columns="símbolos",
+    ),
     "weather": Packaged(
         arrays=("x", "factors"),
         sha256="b1626a9f2989cbdbc10655064ef3d887d8798a8286fc72fb693ba834bc4b907c",

@@ -32,6 +32,12 @@ __all__ = [
 _STYLE_SHEET = """<style>
 .vae-explorer .vae-pixels {image-rendering: pixelated; border: 1px solid #888;}
 .vae-explorer .vae-text, .vae-explorer .vae-text .widget-html-content {line-height: 1.35; white-space: normal;}
+.vae-explorer .vae-seen {display: flex; gap: 8px;}
+.vae-explorer .vae-seen figure {margin: 0; width: 98px; font-size: 85%; line-height: 1.3;}
+.vae-explorer .vae-seen img {width: 100%; box-sizing: border-box; display: block;}
+.vae-explorer .vae-terms {margin: 4px 0; width: 100%; border-spacing: 0; font-variant-numeric: tabular-nums;}
+.vae-explorer .vae-terms td {padding: 1px 12px 1px 0; text-align: left;}
+.vae-explorer .vae-terms td + td {text-align: right; padding-right: 0;}
 .vae-explorer .vae-cleared {opacity: 0.45;}
 .vae-explorer .vae-number input {border-color: transparent; background: transparent; text-align: right; padding: 0 4px;
   color: var(--jp-ui-font-color1); font-variant-numeric: tabular-nums;}

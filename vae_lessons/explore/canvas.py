@@ -75,6 +75,13 @@ class Panel:
         """Onde ficam os pontos (x, y) [N], em pixels da tela contados do canto de cima à esquerda do painel: [N, 2]."""
         return self._pixels(x, y) / SCALE
 
+    def units(self, x: float, y: float) -> tuple[float, float]:
+        """As coordenadas do eixo no ponto (x, y) da figura inteira, em pixels da tela."""
+        (left, right), (bottom, top) = self._xlim, self._ylim
+        across = (x * SCALE - self.corner[0]) / self.image.width
+        down = (y * SCALE - self.corner[1]) / self.image.height
+        return left + across * (right - left), top - down * (top - bottom)
+
     def curve(self, x: np.ndarray, y: np.ndarray, color: str, *, width: float = 2, dashes: tuple = ()) -> None:
         """A linha por (x, y) [N]. dashes: comprimentos, em pixels da tela, de traço, espaço, traço, espaço..."""
         points = self._pixels(x, y)
@@ -122,6 +129,16 @@ class Panel:
         height, width = enlarged.shape
         corner = (round(center[0] - width / 2), round(center[1] - height / 2))
         self.image.paste(Image.frombytes("P", (width, height), enlarged.tobytes()), corner)
+
+    def outline(self, left: float, right: float, bottom: float, top: float, color: str, *, width: float = 2) -> None:
+        """Uma moldura retangular."""
+        x, y = np.array([left, right, right, left, left]), np.array([top, top, bottom, bottom, top])
+        self.curve(x, y, color, width=width)
+
+    def mask(self, inside: np.ndarray, color: str) -> None:
+        """A cor onde `inside`, bool [linhas, colunas] que se estica até cobrir o painel, é verdadeiro."""
+        stretched = Image.fromarray(inside).resize(self.image.size, Image.Resampling.NEAREST)
+        self.image.paste(self._index[color], mask=stretched)
 
     def _pixels(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Pontos do eixo → [N, 2] pontos da imagem, contados do canto de cima à esquerda."""

@@ -19,8 +19,11 @@ from torch import Tensor
 from vae_lessons.data import Dataset
 from vae_lessons.distributions import Normal, draws
 from vae_lessons.distributions import draw as draw_from
-from vae_lessons.explore.base import Explorer, column, group, picture, png_bytes, row, text
+from vae_lessons.explore import gestures
+from vae_lessons.explore.base import Explorer, column, group, picture, png_bytes, row, text, title
+from vae_lessons.explore.drawing import pen_of, strokes_of
 from vae_lessons.explore.images import greys_of
+from vae_lessons.explore.latent_drawing import encode_drawing, table
 from vae_lessons.explore.latent_map import SIDE, LatentMap
 from vae_lessons.explore.paths import is_standard_normal, slerp
 from vae_lessons.explore.sliders import ROUNDING, ExactSlider
@@ -34,6 +37,10 @@ _AT_ONCE = 4096  # imagens codificadas de uma vez: limita a memória
 _CANDIDATES = 256  # imagens entre as quais se escolhe a que se mostra primeiro
 _STEP = 0.1  # dos controles de z, em unidades de z
 
+_PAPER = (
+    "Papel: desenhe com o mouse, o dedo ou a caneta. Pelo teclado, as setas movem a caneta, a barra de espaço a abaixa "
+    "ou levanta, e Delete apaga tudo."
+)
 _CAPTIONS = {
     "média": "<b>Média de p(x|z)</b>, pixel a pixel: não é uma amostra.",
     "amostra": "<b>Amostra de p(x|z)</b>: cada pixel foi sorteado.",
@@ -71,9 +78,12 @@ class LatentExplorer(Explorer):
         "from_index", "to_index", "position", "path"     z no caminho, reto ou esférico, entre duas imagens codificadas;
                                    fora do caminho, "position" volta a 0 e se apaga
         "show"                     "média" de p(x|z) ou "amostra"
+        "drawing"                  o que se desenhou no papel, em JSON, como em drawing.strokes_of; "" o apaga. Leva z à
+                                   média de q(z|x) do desenho, e a elipse dela aparece no mapa
+    O ponto do mapa também se arrasta, com o mouse ou o dedo, e anda com as setas do teclado.
     picture: ipywidgets.Image com a imagem decodificada, PNG em cinza de 8 bits na resolução dos dados ·
     map: ipywidgets.Image com o mapa e o marcador em z · caption: ipywidgets.HTML que diz o que `picture` mostra ·
-    z, image: como em LatentNumbers · means [N, Z]: as médias de q(z|x).
+    z, image: como em LatentNumbers · means [N, Z]: as médias de q(z|x) · drawn: um Drawn, ou None sem desenho.
     Com mais de duas dimensões latentes, o mapa mostra as duas mais ativas e os controles vão da mais ativa à menos.
     Imagens uint8 são binarizadas (sorteio fixo) para um modelo "bernoulli". O modelo não é alterado, e o mapa fica como
     era quando o explorador foi criado. Os sorteios têm semente própria.
@@ -97,6 +107,10 @@ class LatentExplorer(Explorer):
         width = round(260 * data.image_shape[1] / max(data.image_shape))
         self.picture, self.map = picture(width, "vae-pixels", "vae-picture"), picture(SIDE)
         self.caption = text()
+        self.pen, self.drawn = pen_of(data, self._greys), None
+        self._told = text(table(None, self._greys)).add_class("vae-live").add_class("vae-drawn")
+        self._map_pad = gestures.pad(self.map, "Mapa dos códigos: arraste o ponto, ou mova-o com as setas do teclado.")
+        self._paper = gestures.paper(_PAPER, dark=self.pen.dark)
         sliders = _latent_sliders(center, spread, activity)
         c = self.controls = {
             **sliders,
@@ -104,6 +118,7 @@ class LatentExplorer(Explorer):
             **_image_choosers(data, _clearest(model, data, self.means)),
             **_path_controls(),
             "show": _show_control(),
+            "drawing": self._paper.channel,
         }
         self.inputs = (*sliders, "show")
         super().__init__(*self._arrange(order))
@@ -112,6 +127,8 @@ class LatentExplorer(Explorer):
         c["show"].observe(self._follow, "value")
         for name in ("from_index", "to_index", "position", "path"):
             c[name].observe(self._interpolate, "value")
+        self._map_pad.channel.observe(self._pointed, "value")
+        c["drawing"].observe(self._encode_drawing, "value")
         c["random"].on_click(lambda _: self._go(self._from_the_prior()))
         c["zero"].on_click(lambda _: self._go(center))
         c["encode"].on_click(lambda _: self._go(self.means[c["index"].value]))
@@ -138,7 +155,10 @@ class LatentExplorer(Explorer):
         return Image.fromarray(self._greys.levels(numbers.image))
 
     def paint_map(self, numbers: LatentNumbers) -> Image.Image:
-        return self._latent_map.image(numbers.z.tolist())
+        """O mapa com z marcado e, se houver um desenho, a elipse da posterior dele."""
+        if self.drawn is None or self.drawn.deviation is None:
+            return self._latent_map.image(numbers.z.tolist())
+        return self._latent_map.image(numbers.z.tolist(), (self.drawn.mean.tolist(), self.drawn.deviation.tolist()))
 
     def describe(self, numbers: LatentNumbers) -> str:
         z = "; ".join(number(value, 1) for value in numbers.z.tolist()[:10])
@@ -167,6 +187,28 @@ class LatentExplorer(Explorer):
         with evaluating(self.model):
             return draws(self.model.prior, 1, self._generator)[0]
 
+    def _pointed(self, change) -> None:
+        """Arrastaram o ponto do mapa, ou o moveram com as setas."""
+        kind, (right, down) = gestures.pointed(change["old"], change["new"])
+        if kind == "at":
+            place = self._latent_map.at(right, down)
+        else:
+            steps = zip(self._latent_map.dims, (right, -down), strict=False)
+            place = {dim: self.controls[f"z{dim}"].value + _STEP * step for dim, step in steps}
+        self.move(**{f"z{dim}": round(value, 2) for dim, value in place.items()})
+
+    def _encode_drawing(self, change) -> None:
+        strokes = strokes_of(change["new"])
+        if strokes:
+            bits = getattr(self.model, "likelihood", None) == "bernoulli"
+            x = self.pen.image(strokes, self._greys, bits=bits).to(_tensor_of(self.model))
+            self.drawn = encode_drawing(self.model, x)
+            self._go(self.drawn.mean.cpu())
+        else:
+            self.drawn = None
+            self._show_map()
+        self._told.value = table(self.drawn, self._greys)
+
     def _interpolate(self, _change) -> None:
         if not self._moving:
             self._go(self._on_the_path())
@@ -184,9 +226,12 @@ class LatentExplorer(Explorer):
 
     def _show(self) -> None:
         super()._show()
-        self.map.value = png_bytes(self.paint_map(self.numbers))
+        self._show_map()
         self.caption.value = _CAPTIONS[self.numbers.show]
         self._tell_position()
+
+    def _show_map(self) -> None:
+        self.map.value = png_bytes(self.paint_map(self.numbers))
 
     def _tell_position(self) -> None:
         """«posição» só vale se z estiver mesmo lá; senão, volta ao começo, apagada e sem número."""
@@ -199,7 +244,8 @@ class LatentExplorer(Explorer):
                 position.value = 0.0
 
     def _arrange(self, order: list[int]) -> list[widgets.Widget]:
-        """Mapa à esquerda; imagem e controles de z à direita; embaixo, o que leva z a imagens codificadas."""
+        """Mapa à esquerda; imagem e controles de z no meio; embaixo, o que leva z a imagens codificadas; à direita,
+        o papel."""
         c = self.controls
         sliders = widgets.VBox(
             [c[f"z{dim}"].with_number() for dim in order],
@@ -207,7 +253,7 @@ class LatentExplorer(Explorer):
         )
         ranking = [text("Da dimensão mais ativa à menos ativa:")] if len(order) > 2 else []
         colors = "" if self.data.y is None else f" cor, forma e {'nome' if self._named else 'número'} = classe;"
-        left = column(SIDE, self.map, text(f"Mapa: médias de q(z|x);{colors} a mira = z atual."))
+        left = column(SIDE, self._map_pad.box, text(f"Mapa: médias de q(z|x);{colors} a mira = z atual. Arraste-a."))
         right = column(400, self.caption, self.picture, c["show"], *ranking, sliders, row(c["random"], c["zero"]))
         right.layout.align_items = self.picture.layout.align_self = "center"
         encode = group("Codificar uma imagem", self._thumbnail("index"), widgets.VBox([c["index"], c["encode"]]))
@@ -218,7 +264,9 @@ class LatentExplorer(Explorer):
             self._thumbnail("to_index"),
             widgets.VBox([c["path"], c["position"].with_number()], layout=Layout(max_width="100%")),
         )
-        return [row(left, right), row(encode, interpolate)]
+        drawing = column(212, title("Desenhar"), self._paper.box, self._told)
+        layout = Layout(flex="0 1 848px", min_width="0", max_width="100%")
+        return [row(widgets.VBox([row(left, right), row(encode, interpolate)], layout=layout), drawing)]
 
     def _thumbnail(self, name: str) -> widgets.Image:
         """A imagem original que o controle `name` escolhe, e que o acompanha."""

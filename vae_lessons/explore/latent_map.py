@@ -1,18 +1,20 @@
 """O mapa dos códigos: desenhado uma vez, em cores de paleta, com um marcador pintado por cima a cada z."""
 
 import io
+import itertools
 
 import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from vae_lessons.plotting import class_labels, latent_scatter, png
-from vae_lessons.style import BLUE, class_look, latent_name
+from vae_lessons.style import BLUE, ORANGE, class_look, latent_name
 
 SIDE = 400  # pixels da tela
 _DPI = 150  # mais pontos que os 400 px, para telas densas
-INSIDE, OUTSIDE = 254, 255  # índices da paleta reservados ao marcador: miolo preto, contorno branco
+ELLIPSE = 253  # índices da paleta reservados: à elipse de q(z|x), laranja,
+INSIDE, OUTSIDE = 254, 255  # e ao marcador: miolo preto, contorno branco
 _CLEAR = -1
 
 
@@ -32,29 +34,60 @@ class LatentMap:
             fig = _line(means[:, dims[0]], labels, reach, class_names)
         fig.set_size_inches(SIDE / 100, SIDE / 100)
         background = Image.open(io.BytesIO(png(fig, dpi=_DPI))).convert("RGB")
-        background = background.quantize(INSIDE, dither=Image.Dither.NONE)
+        background = background.quantize(ELLIPSE, dither=Image.Dither.NONE)
         self._background = np.asarray(background)
         colors = background.getpalette()
-        self._palette = colors + [0] * (3 * OUTSIDE - len(colors)) + [255, 255, 255]
+        orange = list(bytes.fromhex(ORANGE[1:]))
+        self._palette = colors + [0] * (3 * ELLIPSE - len(colors)) + orange + [0, 0, 0] + [255, 255, 255]
         ax = fig.axes[0]
         self._frame, self._limits = ax.get_position(), (ax.get_xlim(), ax.get_ylim())
         height = round(self._frame.height * len(self._background))
         self._marker = _target() if len(dims) == 2 else _vertical_line(height)
 
-    def image(self, z: list[float]) -> Image.Image:
-        """O mapa com o marcador em z [Z], ou na borda mais próxima quando z cai fora dele."""
+    def image(self, z: list[float], q: tuple[list[float], list[float]] | None = None) -> Image.Image:
+        """O mapa com o marcador em z [Z], ou na borda mais próxima quando z cai fora dele.
+
+        q: média e desvio padrão, [Z] e [Z], de uma posterior; desenha-se a um e a dois desvios.
+        """
         pixels = self._background.copy()
         _paint(pixels, self._marker, *self._pixel(z))
-        height, width = pixels.shape
-        picture = Image.frombytes("P", (width, height), pixels.tobytes())
-        picture.putpalette(self._palette)
+        picture = self._picture(pixels)
+        if q is not None:
+            self._outline(picture, *q)
         return picture
 
     def empty(self) -> Image.Image:
         """O mapa sem marcador."""
-        picture = Image.frombytes("P", self._background.shape[::-1], self._background.tobytes())
+        return self._picture(self._background)
+
+    def at(self, right: float, down: float) -> dict[int, float]:
+        """Dimensão → valor do latente, no ponto da figura a essas frações dela, ou no mais próximo do painel."""
+        shares = ((right - self._frame.x0) / self._frame.width, (1 - down - self._frame.y0) / self._frame.height)
+        return {
+            dim: low + min(max(share, 0.0), 1.0) * (high - low)
+            for dim, share, (low, high) in zip(self.dims, shares, self._limits, strict=False)
+        }
+
+    def _picture(self, pixels: np.ndarray) -> Image.Image:
+        picture = Image.frombytes("P", pixels.shape[::-1], pixels.tobytes())
         picture.putpalette(self._palette)
         return picture
+
+    def _outline(self, picture: Image.Image, mean: list[float], deviation: list[float]) -> None:
+        """As elipses, de contorno branco para que se vejam sobre os pontos; com um só latente, pares de linhas."""
+        (row, column), (height, width) = self._pixel(mean), self._background.shape
+        pen = ImageDraw.Draw(picture)
+        per_unit = [
+            size * side / (high - low)
+            for (low, high), size, side in zip(
+                self._limits, (self._frame.width, self._frame.height), (width, height), strict=False
+            )
+        ]
+        reach = [max(deviation[dim] * scale, 3.0) for dim, scale in zip(self.dims, per_unit, strict=False)]
+        for times, (color, width) in itertools.product((1, 2), ((OUTSIDE, 6), (ELLIPSE, 3))):
+            across, down = times * reach[0] + width / 2, (times * reach[1] if len(reach) == 2 else height) + width / 2
+            box = (column - across, row - down, column + across, row + down)
+            (pen.ellipse if len(reach) == 2 else pen.rectangle)(box, outline=color, width=width)
 
     @property
     def geometry(self) -> tuple[tuple[float, float, float, float], tuple]:

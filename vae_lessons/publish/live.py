@@ -27,7 +27,8 @@ def export(explorer: LatentExplorer) -> dict | None:
 
     encoder, decoder: camadas, como em `layers` · map: fundo (WebP em base64), moldura do painel em frações da figura e
     limites dos eixos · dims: as duas dimensões do mapa · sliders: uma por latente, na ordem da tela · shape: (H, W) ·
-    images: as primeiras imagens, como o modelo as vê, uint8 em base64 · labels: as classes delas, ou None.
+    pen: como se desenha, ver explore/drawing.py · images: as primeiras imagens, como o modelo as vê, uint8 em base64 ·
+    labels: as classes delas, ou None.
     """
     model, dims = explorer.model, explorer._latent_map.dims
     encoder, decoder = layers(model.encoder), layers(model.decoder)
@@ -48,6 +49,7 @@ def export(explorer: LatentExplorer) -> dict | None:
             for dim, slider in zip(explorer.order, sliders, strict=True)
         ],
         "shape": list(explorer.data.image_shape),
+        "pen": {name: getattr(explorer.pen, name) for name in ("extent", "thickness", "dark")},
         "images": _base64((x * 255).round().to(torch.uint8).cpu().numpy().tobytes()),
         "labels": None if explorer.data.y is None else explorer.data.y[:_IMAGES].tolist(),
         "text": explorer.describe(explorer.numbers),

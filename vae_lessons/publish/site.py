@@ -14,6 +14,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 from tqdm import tqdm
 
+from vae_lessons.explore.gestures import GESTURES
 from vae_lessons.publish import search
 from vae_lessons.publish.formulas import STATIC
 from vae_lessons.publish.lessons import LessonError, Page, prepare, run
@@ -86,6 +87,7 @@ def _build(lessons: list[Path], pages: list[Page], folder: Path, repository: Rep
     source, static, built = folder / "fonte", folder / "estaticos", folder / "site"
     source.mkdir()
     shutil.copytree(STATIC, static, ignore=shutil.ignore_patterns("*.html", "katex.min.js"))
+    shutil.copy(GESTURES, static)
     templates = folder / "modelos"
     templates.mkdir()
     shutil.copy(STATIC / "busca.html", templates)
@@ -127,7 +129,7 @@ def _settings(static: str, templates: str) -> dict:
         "html_theme_options": {"top_of_page_buttons": []},
         "html_static_path": [static],
         "html_css_files": ["katex/katex.min.css", "pagina.css"],
-        "html_js_files": ["pagina.js", "comum.js", "explorador.js", "rede.js", "latente.js"],
+        "html_js_files": ["pagina.js", "comum.js", "explorador.js", "gestures.js", "rede.js", "latente.js"],
         "html_math_renderer": "vae_katex",
         "html_copy_source": False,
         "html_show_sourcelink": False,

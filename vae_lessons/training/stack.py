@@ -169,10 +169,11 @@ def _require_weight_by_weight(optimizer: torch.optim.Optimizer) -> None:
 
 
 def _explain_if_from_vmap(error: RuntimeError) -> None:
-    if "vmap" in str(error).lower():
+    if any(sign in str(error).lower() for sign in ("vmap", "batching rule")):
         raise RuntimeError(
             "O objetivo ou o modelo faz algo que não se faz com todos os modelos de uma vez (torch.func.vmap): em "
-            "geral, ler um valor com .item(), decidir com `if` sobre um tensor ou sortear com torch.multinomial. "
-            "Use torch.where e torch.rand, ou treine um modelo por vez com fit. O torch disse: "
+            "geral, ler um valor com .item(), decidir com `if` sobre um tensor, sortear com torch.multinomial ou usar "
+            "nn.GRU e nn.LSTM. Use torch.where, torch.rand e uma célula recorrente escrita por extenso, ou treine um "
+            "modelo por vez com fit. O torch disse: "
             f"{str(error).splitlines()[0]}"
         ) from error

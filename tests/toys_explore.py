@@ -1,0 +1,148 @@
+"""Modelos pequenos, sem treino, para os exploradores que recebem funções: de cada um se sabe a resposta certa."""
+
+import io
+import itertools
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vae_lessons.data import Dataset
+from vae_lessons.distributions import Bernoulli, Normal
+from vae_lessons.publish import recording
+
+_TIMES = itertools.count()
+
+
+class ConditionalVAE(nn.Module):
+    """Um VAE condicional de pesos sorteados, com dropout: em modo de treino, não dá duas vezes a mesma resposta."""
+
+    def __init__(self, latent_dim: int, *, n_pixels: int = 64, n_classes: int = 10):
+        super().__init__()
+        torch.manual_seed(0)
+        self.n_classes = n_classes
+        self.encoder = nn.Linear(n_pixels + n_classes, 2 * latent_dim)
+        self.decoder = nn.Sequential(nn.Dropout(0.5), nn.Linear(latent_dim + n_classes, n_pixels))
+        with torch.no_grad():
+            self.encoder.weight.mul_(torch.linspace(3, 1, 2 * latent_dim)[:, None])
+
+    def _with_class(self, values: Tensor, y: Tensor) -> Tensor:
+        return torch.cat([values, F.one_hot(y, self.n_classes).to(values)], dim=-1)
+
+    def encode(self, x: Tensor, y: Tensor) -> Normal:
+        return Normal(*self.encoder(self._with_class(x, y)).chunk(2, dim=-1))
+
+    def decode(self, z: Tensor, y: Tensor) -> Bernoulli:
+        return Bernoulli(5 * self.decoder(self._with_class(z, y)))
+
+
+class PatchCodes:
+    """Um VQ-VAE sem rede: a imagem se corta em quadrados de lado `side`, e cada um vira o pedaço mais próximo do
+    dicionário. Com C = 2 no dicionário, cada pedaço é (média da metade de cima, média da de baixo)."""
+
+    def __init__(self, data: Dataset, *, n_codes: int, side: int = 2, flat: bool = False):
+        self.shape, self.side = data.image_shape, side
+        expand = torch.eye(side * side)
+        if flat:
+            halves = (torch.arange(side * side) >= side * side // 2).long()
+            expand = F.one_hot(halves, 2).T.float()
+        self.expand = expand  # [C, side²]
+        patches = self._patches(data.batch(data.x, "none")).flatten(0, 1)
+        chosen = torch.randperm(len(patches), generator=torch.Generator().manual_seed(0))[: n_codes - 1]
+        dead = torch.full((1, len(expand)), 30.0)  # longe de tudo: nunca é o mais próximo
+        self.codebook = torch.cat([patches[chosen], dead])
+
+    def _patches(self, x: Tensor) -> Tensor:
+        images = x.reshape(-1, 1, *self.shape)
+        patches = F.unfold(images, self.side, stride=self.side).transpose(1, 2)
+        return patches @ self.expand.T / self.expand.sum(1)
+
+    def encode(self, x: Tensor) -> Tensor:
+        patches = self._patches(x)
+        nearest = torch.cdist(patches, self.codebook.expand(len(x), -1, -1)).argmin(-1)
+        return nearest.reshape(-1, *(size // self.side for size in self.shape))
+
+    def decode(self, indices: Tensor) -> Tensor:
+        patches = (self.codebook[indices.flatten(1)] @ self.expand).clamp(0, 1)
+        return F.fold(patches.transpose(1, 2), self.shape, self.side, stride=self.side).flatten(1)
+
+
+class Chain:
+    """Cada nível é uma função linear do de cima, mais ruído de desvio `noise`; a imagem, a sigmoide do último."""
+
+    def __init__(self, sizes: list[int], *, n_pixels: int, noise: float = 0.5):
+        generator = torch.Generator().manual_seed(0)
+        self.noise = noise
+        self.weights = [
+            torch.randn(above, below, generator=generator)
+            for above, below in zip(sizes, [*sizes[1:], n_pixels], strict=True)
+        ]
+
+    def sample_below(self, latents: list[Tensor | None], generator: torch.Generator) -> tuple[list[Tensor], Tensor]:
+        filled = []
+        for level, given in enumerate(latents):
+            if given is None:
+                mean = filled[-1] @ self.weights[level - 1]
+                given = mean + self.noise * torch.randn(mean.shape, generator=generator)
+            filled.append(given)
+        return filled, torch.sigmoid(filled[-1] @ self.weights[-1])
+
+
+def pixels(explorer) -> np.ndarray:
+    """A figura que está na tela, [H, W, 3], com números que se podem subtrair."""
+    return np.asarray(Image.open(io.BytesIO(explorer.picture.value)).convert("RGB")).astype(int)
+
+
+def shown_at(explorer, center: tuple[float, float], side: float, shape: tuple[int, int]) -> np.ndarray:
+    """A imagem que a figura mostra em `center`, (x, y) em pixels da tela, lida no meio de cada pixel ampliado."""
+    picture, zoom = pixels(explorer), max(1, int(2 * side) // max(shape))
+    corner = [round(2 * c - zoom * n / 2) for c, n in zip(center[::-1], shape, strict=True)]
+    rows, columns = (c + zoom // 2 + zoom * np.arange(n) for c, n in zip(corner, shape, strict=True))
+    found = picture[np.ix_(rows, columns)]
+    assert (np.ptp(found, axis=-1) <= 2).all()
+    return found[..., 0]
+
+
+def levels_of(image: Tensor, shape: tuple[int, int]) -> np.ndarray:
+    return (255 * image.clamp(0, 1)).round().reshape(shape).numpy()
+
+
+def painted(explorer, color: str, *, left=0, top=0, right=None, bottom=None) -> np.ndarray:
+    """Onde a cor aparece, dentro do retângulo dado em pixels da tela: [linhas, colunas] de booleanos."""
+    rows, columns = (slice(2 * a, b and 2 * b) for a, b in ((top, bottom), (left, right)))
+    return (pixels(explorer)[rows, columns] == tuple(bytes.fromhex(color[1:]))).all(-1)
+
+
+def _channel(explorer):
+    """O campo escondido em que chegam os gestos sobre a figura."""
+    (hand,) = [box for box in explorer.children[1].children if "vae-hand" in box._dom_classes]
+    return hand.children[-1]
+
+
+def point(explorer, x: float, y: float) -> None:
+    """O navegador diz que se clicou, ou arrastou, em (x, y) pixels da tela."""
+    height, width = (size / 2 for size in pixels(explorer).shape[:2])
+    _channel(explorer).set_state({"value": f"at {x / width} {y / height} {next(_TIMES)}"})
+
+
+def press(explorer, right: int, down: int) -> None:
+    """O navegador diz que, desde que o explorador nasceu, as setas somam tantos passos."""
+    _channel(explorer).set_state({"value": f"keys {right} {down}"})
+
+
+def assert_recording_is_the_kernel(explorer, **recorded) -> None:
+    """Gravado nestes valores, o explorador dá as figuras e os textos do kernel, estado por estado."""
+    assert {name for name, _ in explorer.recorded} <= set(explorer.inputs)
+    explorer.recorded = tuple(recorded.items())
+    recording_of, values, fixed = recording.record(explorer), recording.axes(explorer), explorer.values()
+    places = list(np.ndindex(*(len(each) for each in values.values())))
+    assert len(recording_of["states"]) == len(places) > 1
+    pictures = list(recording.replay(recording_of))
+    for place, picture, text in zip(places, pictures, recording_of["texts"], strict=True):
+        chosen = {name: each[i] for (name, each), i in zip(values.items(), place, strict=True)}
+        numbers = explorer.measure(**fixed | chosen)
+        assert np.array_equal(picture, np.asarray(explorer.paint(numbers).convert("RGB"))), chosen
+        assert text == explorer.describe(numbers)
+    assert np.array_equal(pictures[recording_of["start"]], pixels(explorer))

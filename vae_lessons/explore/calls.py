@@ -1,0 +1,51 @@
+"""As funções que uma lição entrega a um explorador: como se chamam, e o que se confere antes de confiar nelas."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from vae_lessons.models import evaluating
+
+
+def quiet(name: str, function: Callable) -> Callable:
+    """`function`, chamada sem gradiente e, se for um módulo ou um método de um, em modo de avaliação.
+
+    Levanta TypeError se não se puder chamar; `name` é como ela se chama no explorador.
+    """
+    if not callable(function):
+        raise TypeError(f"{name} deve ser uma função ou um módulo do PyTorch, mas veio {type(function).__name__}.")
+    owner = function if isinstance(function, nn.Module) else getattr(function, "__self__", None)
+
+    def call(*args, **kwargs):
+        if isinstance(owner, nn.Module):
+            with evaluating(owner):
+                return function(*args, **kwargs)
+        with torch.no_grad():
+            return function(*args, **kwargs)
+
+    return call
+
+
+def require_steady(name: str, answer: Callable[[int], Tensor]) -> None:
+    """Levanta ValueError se a resposta a um exemplo depender do acaso ou dos outros exemplos do lote.
+
+    answer: quantos exemplos vão, os primeiros → a resposta, [B, ...].
+    """
+    both, again = answer(2), answer(2)
+    try:
+        alone = answer(1)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"{name} aceita dois exemplos e recusa um só. {_IN_TRAINING}") from error
+    if not (_alike(both, again) and _alike(both[:1], alone)):
+        raise ValueError(f"{name} deu duas respostas diferentes ao mesmo exemplo. {_IN_TRAINING}")
+
+
+_IN_TRAINING = (
+    "Um modelo em modo de treino faz isso, por causa do dropout ou da normalização por lote: ponha-o em modo de "
+    "avaliação, model.eval(). E a função não deve sortear: que devolva distribuições, e não amostras."
+)
+
+
+def _alike(a: Tensor, b: Tensor) -> bool:
+    return torch.allclose(a.double(), b.double(), rtol=1e-3, atol=1e-4, equal_nan=True)
