@@ -1,4 +1,4 @@
-"""Os desenhos da lição 09: curvas que se juntam, a escada, a KL de cada camada, faixas no tempo e o nível lento."""
+"""Os desenhos da lição 09: a escada, a KL de cada camada, as ideias das escadas altas, faixas no tempo e quinzenas."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,29 +8,9 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from vae_lessons import style
-from vae_lessons.style import BLACK, BLUE, BROWN, GREEN, GREY, ORANGE, SILVER, WHITE, number, styled
+from vae_lessons.style import BLACK, BLUE, BROWN, GREEN, GREY, ORANGE, SILVER, WHITE, styled
 
 _LAYER_COLORS = (BLUE, ORANGE, GREEN)  # da camada de baixo à de cima, em toda a lição
-
-
-@styled
-def three_bells(above: tuple[float, float], below: tuple[float, float], both: tuple[float, float]) -> Figure:
-    """Três normais (média, variância): a prior que vem de cima, a mensagem que vem de baixo e o produto."""
-    curves = (("prior, de cima", above, style.PRIOR, "--"), ("mensagem, de baixo", below, style.LIKELIHOOD, "-."))
-    curves += (("produto", both, BLUE, "-"),)
-    reach = [(mean - 3 * math.sqrt(v), mean + 3 * math.sqrt(v)) for _, (mean, v), _, _ in curves]
-    low, high = min(a for a, _ in reach), max(b for _, b in reach)
-    places = [low + (high - low) * i / 300 for i in range(301)]
-    fig = Figure(figsize=(7.2, 3.0))
-    ax = fig.subplots()
-    for name, (mean, variance), color, line in curves:
-        heights = [math.exp(-((p - mean) ** 2) / (2 * variance)) / math.sqrt(math.tau * variance) for p in places]
-        label = f"{name}: média {number(mean, 2)}, variância {number(variance, 2)}"
-        ax.plot(places, heights, line, color=color, label=label, linewidth=2)
-        ax.axvline(mean, color=color, linestyle=line, linewidth=0.8)
-    ax.set(xlabel="$z_1$", ylabel="densidade", ylim=(0, None))
-    ax.legend(loc="upper left")
-    return fig
 
 
 @styled
