@@ -366,10 +366,10 @@ def test_a_fast_drag_never_queues_and_leaves_memory_where_it_was(explorer, galle
     drag(explorer, ".vae-pad", (0.9, 0.2))
     gallery.wait_for_timeout(500)
     last, others = values(explorer), [picture(shown(gallery, name)).get_attribute("src") for name in GALLERY[1:]]
-    pad = explorer.locator(".vae-pad")
+    pad, (widgets, resident) = explorer.locator(".vae-pad"), kernel_memory(gallery)
     assert pad.evaluate(THOUSAND) < 40
     assert values(explorer) == last
-    (widgets, resident), browser = kernel_memory(gallery), browser_memory(gallery)
+    browser = browser_memory(gallery)
     for _ in range(3):
         assert pad.evaluate(THOUSAND) < 40
     nodes, heap = browser_memory(gallery)

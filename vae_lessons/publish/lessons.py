@@ -139,7 +139,7 @@ def _picture(png: str, alt: str, name: str, files: dict[str, bytes], *, width: i
     image.save(buffer, "WEBP", lossless=True, quality=75, method=4)
     files[f"figuras/{name}.webp"] = buffer.getvalue()
     width = width or image.width
-    size = f'width="{width}" height="{round(image.height * width / image.width)}"'
+    size = f'width="{width}" height="{round(image.height * width / image.width)}" style="min-width: {width * 3 // 5}px"'
     return f'<img class="vae-figura" src="_static/figuras/{name}.webp" alt="{html.escape(alt)}" {size} loading="lazy">'
 
 

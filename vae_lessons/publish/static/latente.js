@@ -45,7 +45,7 @@
       this.caption.setAttribute("role", "status");
       this.sliders = this.data.sliders.map((slider) => this.slider(slider));
       const left = make("div", {}, this.map, this.caption);
-      const right = make("div", {}, this.shown(), this.picture, make("div", { className: "vae-controles" }, ...this.sliders), this.buttons());
+      const right = make("div", {}, this.shown(), this.picture, ...this.ranked(), this.buttons());
       this.host.replaceChildren(make("div", { className: "vae-lado-a-lado" }, left, right), this.choices(), this.drawing());
       this.draw();
     }
@@ -86,7 +86,14 @@
     slider({ dim, label, min, max }) {
       const input = make("input", { type: "range", min, max, step: 0.01, value: this.z[dim] }), output = make("output");
       input.addEventListener("input", () => { this.z[dim] = +input.value; this.later(); });
-      return Object.assign(make("label", {}, make("span", { textContent: label }), input, output), { dim, input, output, told: "" });
+      return Object.assign(make("label", {}, make("span", { textContent: label }), input, output), { dim, label, input, output, told: "" });
+    }
+
+    // Os controles de z; se forem muitos, numa lista que rola, do latente mais ativo ao menos.
+    ranked() {
+      const list = make("div", { className: "vae-controles vae-latentes" }, ...this.sliders);
+      if (this.sliders.length < 3) return [list];
+      return [make("p", { className: "vae-nota", textContent: "Do latente mais ativo ao menos ativo:" }), list];
     }
 
     buttons() {
@@ -195,9 +202,10 @@
 
     // Por extenso, quando o ponto para: é o que um leitor de tela diz.
     tell() {
-      const where = `z = (${Array.from(this.z.slice(0, 10), (v) => number(v, 1)).join("; ")}${this.z.length > 10 ? "; …" : ""})`;
+      const where = `z\u00a0=\u00a0(${Array.from(this.z.slice(0, 10), (v) => number(v, 1)).join("; ")}${this.z.length > 10 ? "; …" : ""})`;
       this.picture.setAttribute("aria-label", `${this.sampled ? "Amostra" : "Média"} de p(x|z) em ${where}`);
-      this.caption.textContent = `Mapa: médias de q(z|x), uma cor por classe; ◉ é ${where}. Arraste-o.`;
+      const point = this.data.dims.map((dim) => `${this.sliders.find((slider) => slider.dim === dim).label}\u00a0=\u00a0${number(this.z[dim], 1)}`);
+      this.caption.textContent = `Mapa: médias de q(z|x)${this.data.labels ? ", uma cor por classe" : ""}; ◉ é ${point.join(" e ")}. Arraste-o.`;
     }
 
     paint({ pen, image }, grey) {
