@@ -57,7 +57,12 @@ def by_training(eigenvalue, noise_variance, free):
 def by_the_evidence(w, eigenvalue, noise_variance, lr):
     """O gradiente de log p(x), que no ótimo do codificador é o da ELBO."""
     s = w**2 + noise_variance
-    return w + lr * w * (eigenvalue - s) / s**2, w / s, noise_variance / s
+    return w + lr * w * (eigenvalue - s) / s**2
+
+
+def by_the_best_encoder(w, eigenvalue, noise_variance, lr):
+    v, d = w / (w**2 + noise_variance), noise_variance / (w**2 + noise_variance)
+    return w + lr * (eigenvalue * v * (1 - w * v) - w * d) / noise_variance
 
 
 def by_inner_loop(w, eigenvalue, noise_variance, lr):
@@ -73,7 +78,7 @@ def by_inner_loop(w, eigenvalue, noise_variance, lr):
             v += 0.1 * slopes[0]
             log_d += 0.1 * slopes[1]
     (slope,) = torch.autograd.grad(elbo(), w)
-    return w.item() + lr * slope.item(), v.item(), log_d.exp().item()
+    return w.item() + lr * slope.item()
 
 
 RIGHT = [
@@ -82,6 +87,7 @@ RIGHT = [
     ("06.3", by_finite_differences),
     ("06.4", by_training),
     ("06.5", by_the_evidence),
+    ("06.5", by_the_best_encoder),
     ("06.5", by_inner_loop),
 ]
 
@@ -91,7 +97,13 @@ WRONG = [
     ("06.1", lambda lam, rate: by_bisection(lam, rate * len(lam)), "a soma das KL, e não a média"),
     ("06.1", lambda lam, rate: by_bisection(lam, rate * math.log(2)), "está em nats"),
     ("06.1", lambda lam, rate: lam.max() / math.exp(2 * rate), "no maior autovalor"),
+    (
+        "06.1",
+        lambda lam, rate: max(((lam[:k].log().sum() - 2 * rate) / k).exp() for k in range(1, 1 + len(lam))),
+        "ordem",
+    ),
     ("06.2", lambda log_q: (log_q.diag() - torch.logsumexp(log_q, 1)).mean(), "Falta um ln N"),
+    ("06.2", lambda log_q: (log_q - log_q.exp().mean(1, keepdim=True).log()).mean(), "é só o da diagonal"),
     ("06.2", lambda log_q: by_probabilities(log_q.T), "pela dimensão errada"),
     ("06.2", lambda log_q: (log_q.diag() - log_q.mean(1)).mean(), "a média dos logaritmos"),
     ("06.2", lambda log_q: (log_q.exp().diag() / log_q.exp().mean(1)).mean(), "a média das razões"),
@@ -99,37 +111,19 @@ WRONG = [
     ("06.3", lambda loss, z: -by_finite_differences(loss, z), "o sinal está trocado"),
     ("06.3", lambda loss, z: 1 / by_finite_differences(loss, z), "de cabeça para baixo"),
     ("06.3", lambda loss, z: z * by_finite_differences(loss, z), "somou as derivadas de todos os latentes"),
+    ("06.3", lambda loss, z: 1 / z, "de um só defeito"),
     ("06.4", lambda lam, noise, free: (0.0, 0.0), "A KL morreu".lower()),
     ("06.4", lambda lam, noise, free: (free, -lam * (1 - math.exp(-2 * free)) / (2 * noise)), "sem cobrar a KL"),
     ("06.4", lambda lam, noise, free: (free, free - lam * (1 - math.exp(-2 * free)) / noise), "2σ²"),
     ("06.4", lambda lam, noise, free: (free, free), "falta a outra parte"),
-    ("06.4", lambda lam, noise, free: (1.4 * free, free), "devia parar no piso"),
-    ("06.5", lambda w, lam, noise, lr: (2 * w - by_the_evidence(w, lam, noise, lr)[0],), "tupla"),
-    (
-        "06.5",
-        lambda w, lam, noise, lr: (
-            2 * w - by_the_evidence(w, lam, noise, lr)[0],
-            *by_the_evidence(w, lam, noise, lr)[1:],
-        ),
-        "desceu a ELBO",
-    ),
-    (
-        "06.5",
-        lambda w, lam, noise, lr: (
-            (moved := by_the_evidence(w, lam, noise, lr)[0]),
-            moved / (moved**2 + noise),
-            noise / (moved**2 + noise),
-        ),
-        "saíram do w novo",
-    ),
-    (
-        "06.5",
-        lambda w, lam, noise, lr: (
-            w + lr * noise * w * (lam - w**2 - noise) / (w**2 + noise) ** 2,
-            *by_the_evidence(w, lam, noise, lr)[1:],
-        ),
-        "falta dividir por σ²",
-    ),
+    ("06.4", lambda lam, noise, free: (1.4 * free, free), "parar no piso"),
+    ("06.5", lambda w, lam, noise, lr: 2 * w - by_the_evidence(w, lam, noise, lr), "desceu a ELBO"),
+    ("06.5", lambda w, lam, noise, lr: w + lr * lam * w / (w**2 + noise) ** 2, "falta a parte que segura w"),
+    ("06.5", lambda w, lam, noise, lr: w - lr * w / (w**2 + noise), "só a parte do determinante"),
+    ("06.5", lambda w, lam, noise, lr: w + lr * (lam / (w**2 + noise) - 1) / (2 * (w**2 + noise)), "regra da cadeia"),
+    ("06.5", lambda w, lam, noise, lr: w + noise * (by_the_evidence(w, lam, noise, lr) - w), "falta dividir por σ²"),
+    ("06.5", lambda w, lam, noise, lr: w - lr * w / noise, "que nada diz"),
+    ("06.5", lambda w, lam, noise, lr: math.sqrt(max(lam - noise, 0.0)), "o ponto de chegada"),
 ]
 
 

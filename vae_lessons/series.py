@@ -36,10 +36,13 @@ LESSONS = (
         *("E com poucos rótulos?", ("03",), ("05",), (50, 55)),
     ),
     Lesson("08", "08_vq_vae.ipynb", "O VQ-VAE", "Cabe num dicionário?", ("03",), ("05",), (60, 70)),
+    Lesson(
+        *("09", "09_hierarquia_e_sequencias.ipynb", "Hierarquia e sequências"),
+        *("Quantos andares tem z?", ("03",), ("04",), (50, 70)),
+    ),
 )
 
 COMING = {
-    "09": "Hierarquia e sequências",
     "10": "Fluxos na posterior",
     "11": "Reparametrização implícita",
     "12": "Expressão gênica",

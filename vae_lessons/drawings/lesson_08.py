@@ -86,7 +86,8 @@ def usage_bars(usages: Mapping[str, Tensor]) -> Figure:
             ax.bar(range(1, alive + 1), ordered[:alive], width=1.0, color=BLUE)
             if alive < len(ordered):
                 ax.axvspan(alive + 0.5, len(ordered) + 0.5, color=MIST, zorder=0)
-                ax.text((alive + len(ordered) + 1) / 2, 0.12, "mortos", ha="center", va="center", color=GREY)
+                if alive < 0.6 * len(ordered):  # mais estreita, a faixa não comporta a palavra
+                    ax.text((alive + len(ordered) + 1) / 2, 0.12, "mortos", ha="center", va="center", color=GREY)
             ax.set(title=f"{name}\n{alive} de {len(ordered)} em uso", xlim=(0.5, len(ordered) + 0.5))
             ax.set(yscale="log", ylim=(3e-5, 1))
             ax.set_yticks([1e-4, 1e-3, 1e-2, 1e-1, 1], ["0,0001", "0,001", "0,01", "0,1", "1"])

@@ -13,6 +13,7 @@ from vae_lessons.exercises import (
     lesson_06,
     lesson_07,
     lesson_08,
+    lesson_09,
 )
 from vae_lessons.exercises.checking import Exercise, grade
 from vae_lessons.exercises.verdict import Result, display_result
@@ -29,6 +30,7 @@ EXERCISES: dict[str, Exercise] = {
         lesson_06,
         lesson_07,
         lesson_08,
+        lesson_09,
     )
     for exercise in lesson.EXERCISES
 }

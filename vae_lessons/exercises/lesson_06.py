@@ -20,7 +20,11 @@ _MORE_LOG_Q = torch.tensor(
 
 
 def _level(eigenvalues: Tensor, rate: float) -> Tensor:
-    logs = eigenvalues.log().sort(descending=True).values
+    return _level_if_sorted(eigenvalues.sort(descending=True).values, rate)
+
+
+def _level_if_sorted(eigenvalues: Tensor, rate: float) -> Tensor:
+    logs = eigenvalues.log()
     alive = torch.arange(1, len(logs) + 1, dtype=logs.dtype)
     levels = (logs.cumsum(0) - 2 * rate) / alive  # com 1, 2, … vivos; o nível certo é o maior
     return levels.max().exp()
@@ -67,27 +71,18 @@ def _free_nats(eigenvalue: float, noise_variance: float, free: float) -> tuple[f
 
 
 def _aggressive(w, eigenvalue, noise_variance, lr):
-    v, d = w / (w**2 + noise_variance), noise_variance / (w**2 + noise_variance)
-    return w + lr * _slope(w, v, d, eigenvalue, noise_variance), v, d
+    return w + lr * _slope(w, eigenvalue, noise_variance)
 
 
-def _slope(w, v, d, eigenvalue, noise_variance):
-    return (eigenvalue * v * (1 - w * v) - w * d) / noise_variance
-
-
-def _decoder_first(w, eigenvalue, noise_variance, lr):
-    moved, _, _ = _aggressive(w, eigenvalue, noise_variance, lr)
-    return moved, *_aggressive(moved, eigenvalue, noise_variance, lr)[1:]
+def _slope(w, eigenvalue, noise_variance):
+    """A derivada, em w, da média de log p(x): −½(ln s + λ/s), com s = w² + σ²."""
+    s = w**2 + noise_variance
+    return w * (eigenvalue - s) / s**2
 
 
 def _with_slope(change):
-    """O passo em que se mexe no gradiente, change(w, v, d, λ, σ²)."""
-
-    def answer(w, eigenvalue, noise_variance, lr):
-        _, v, d = _aggressive(w, eigenvalue, noise_variance, lr)
-        return w + lr * change(w, v, d, eigenvalue, noise_variance), v, d
-
-    return answer
+    """O passo com outro gradiente, change(w, λ, σ²)."""
+    return lambda w, eigenvalue, noise_variance, lr: w + lr * change(w, eigenvalue, noise_variance)
 
 
 EXERCISES = (
@@ -115,6 +110,10 @@ EXERCISES = (
             Mistake(
                 lambda eigenvalues, rate: eigenvalues.max() * math.exp(-2 * rate),
                 "esse nível gasta toda a taxa no maior autovalor. Os seguintes também podem ficar acima da água.",
+            ),
+            Mistake(
+                lambda eigenvalues, rate: _level_if_sorted(eigenvalues, rate),
+                "você contou com os autovalores em ordem, e eles não vêm assim: os maiores é que vivem.",
             ),
             Mistake(
                 lambda eigenvalues, rate: _level(eigenvalues, rate).log(),
@@ -155,6 +154,10 @@ EXERCISES = (
                 "isso é a média das razões. A informação é a média do logaritmo delas.",
             ),
             Mistake(
+                lambda log_q: (log_q - torch.logsumexp(log_q, 1, keepdim=True) + math.log(len(log_q))).mean(),
+                "log q(z|x) é só o da diagonal: zᵢ foi sorteado de q(z|xᵢ), e não das outras.",
+            ),
+            Mistake(
                 lambda log_q: log_q.diagonal().mean(),
                 "isso é só a média de log q(z|x). Falta subtrair log q(z).",
             ),
@@ -183,6 +186,10 @@ EXERCISES = (
                 "isso é só o peso da KL, e depende da escala da perda. Divida pelo peso de log p(x|z).",
             ),
             Mistake(
+                lambda loss, n_latents: 1 / n_latents,
+                "esse é o β de um só defeito, a média sobre os latentes. Há outros: meça-o na perda que veio.",
+            ),
+            Mistake(
                 lambda loss, n_latents: n_latents * _beta(loss, n_latents),
                 "você somou as derivadas de todos os latentes. O β é o que custa 1 nat, esteja em que latente estiver.",
             ),
@@ -197,7 +204,7 @@ EXERCISES = (
             (_averaged_over_pixels, 4),
             (_without_the_half, 8),
         ),
-        insight="É um teste de uma linha, e vale para a perda de qualquer código que você baixe.",
+        insight="É um teste curto, e vale para a perda de qualquer código que você baixe.",
     ),
     Exercise(
         id="06.4",
@@ -237,42 +244,49 @@ EXERCISES = (
         measure=on_cases((0.1, 0.2, 0.5), (0.2, 0.2, 1.0), (0.05, 0.25, 0.25)),
         tolerance=0.01,
         insight="A KL para no piso porque é o piso que a segura, e a ELBO paga a diferença.",
-        hint="A KL devia parar no piso; se não para, o treino acabou cedo, ou o passo é grande demais para a quina do max.",
+        hint="A KL devia parar no piso, com o menor erro que ele permite. Se não, o treino empacou na quina do max, como o "
+        "L-BFGS, acabou cedo, ou tem o passo grande demais.",
     ),
     Exercise(
         id="06.5",
         solution=_aggressive,
         mistakes=(
             Mistake(
-                _with_slope(lambda w, v, d, lam, noise: -_slope(w, v, d, lam, noise)),
+                _with_slope(lambda w, lam, noise: -_slope(w, lam, noise)),
                 "w desceu a ELBO. O passo é de subida: some lr vezes o gradiente.",
             ),
             Mistake(
-                _decoder_first,
-                "v e d saíram do w novo. O codificador vem primeiro: os que se devolvem são os que o passo de w usou.",
+                _with_slope(lambda w, lam, noise: w * lam / (w**2 + noise) ** 2),
+                "falta a parte que segura w: o ruído de q no erro, w²d, que em log p(x) é o determinante.",
             ),
             Mistake(
-                _with_slope(lambda w, v, d, lam, noise: lam * v * (1 - w * v) / noise),
-                "falta o ruído de q: o erro quadrático tem também w²d, e ele puxa w para baixo.",
+                _with_slope(lambda w, lam, noise: -w / (w**2 + noise)),
+                "isso é só a parte do determinante, que encolhe w. Falta a dos dados, em que entra λ.",
             ),
             Mistake(
-                _with_slope(lambda w, v, d, lam, noise: noise * _slope(w, v, d, lam, noise)),
+                _with_slope(lambda w, lam, noise: (lam - w**2 - noise) / (2 * (w**2 + noise) ** 2)),
+                "essa é a derivada em s = w² + σ². Falta a regra da cadeia, até w.",
+            ),
+            Mistake(
+                _with_slope(lambda w, lam, noise: 2 * _slope(w, lam, noise)),
+                "o ½ de log p(x) cancela o 2 da derivada do quadrado.",
+            ),
+            Mistake(
+                _with_slope(lambda w, lam, noise: noise * _slope(w, lam, noise)),
                 "falta dividir por σ²: a log-verossimilhança é o erro sobre 2σ².",
             ),
             Mistake(
-                _with_slope(lambda w, v, d, lam, noise: 2 * _slope(w, v, d, lam, noise)),
-                "o ½ da log-verossimilhança cancela o 2 da derivada do quadrado.",
+                _with_slope(lambda w, lam, noise: -w / noise),
+                "esse é o passo contra um codificador que nada diz, v = 0 e d = 1. No agressivo ele está no ótimo.",
             ),
             Mistake(
-                lambda w, eigenvalue, noise_variance, lr: (
-                    *_aggressive(w, eigenvalue, noise_variance, lr)[:2],
-                    (noise_variance / (w**2 + noise_variance)) ** 0.5,
-                ),
-                "d é a variância de q, e não o desvio padrão.",
+                lambda w, eigenvalue, noise_variance, lr: max(eigenvalue - noise_variance, 0) ** 0.5,
+                "esse é o ponto de chegada. Pede-se um passo, de tamanho lr.",
             ),
         ),
         measure=on_cases((0.05, 0.7, 0.05, 0.01), (0.9, 0.4, 0.3, 0.05), (0.5, 0.2, 0.4, 0.1)),
-        tolerance=1e-4,
+        tolerance=1e-5,
         insight="No ótimo do codificador a lacuna e a sua derivada são zero: o passo sobe o próprio log p(x).",
+        hint="Que função de w resta quando a lacuna é zero? t é normal, de variância w² + σ² no modelo e λ nos dados.",
     ),
 )
