@@ -61,6 +61,23 @@ def glued(x, a, noise_var):
     return by_covariance(x[~torch.isnan(x)], a, noise_var)
 
 
+def filter_by_hand(x, a, noise_var, *, late=False, step_noise=1.0):
+    state, total = torch.distributions.Normal(0.0, 1.0), 0.0
+    for reading in x.tolist():
+        if not math.isnan(reading):
+            gain = state.variance / (state.variance + noise_var)
+            joined = torch.distributions.Normal(
+                state.mean + gain * (reading - state.mean), ((1 - gain) * state.variance).sqrt()
+            )
+            scored = joined if late else state
+            total += torch.distributions.Normal(scored.mean, (scored.variance + noise_var).sqrt()).log_prob(
+                torch.tensor(reading)
+            )
+            state = joined
+        state = torch.distributions.Normal(a * state.mean, (a**2 * state.variance + step_noise * (1 - a**2)) ** 0.5)
+    return total
+
+
 def series(n, steps, a, share, *, step_noise=None, first=1.0):
     noise = (1 - a**2) ** 0.5 if step_noise is None else step_noise
     s, z = torch.randn(n, 1), [first * torch.randn(n)]
@@ -76,6 +93,7 @@ RIGHT = [
     ("09.2", lambda m, v: torch.stack([(m / v).sum(0) / (1 / v).sum(0), 1 / (1 / v).sum(0)])),
     ("09.3", lambda m, v, pm, pv: kl(*merged(m, v, pm, pv), pm, pv).sum(1)),
     ("09.4", by_covariance),
+    ("09.4", filter_by_hand),
     ("09.5", by_cholesky),
     ("09.5", lambda n, steps, a, share: series(n, steps, a, share).double()),
 ]
@@ -85,6 +103,7 @@ WRONG = [
     ("09.1", lambda rho: -torch.log(1 - rho**2), "falta um ½"),
     ("09.1", lambda rho: -0.5 * torch.log2(1 - rho**2), "em bits"),
     ("09.1", lambda rho: -0.5 * torch.log(1 - rho.abs()), "ao quadrado"),
+    ("09.1", lambda rho: -0.5 * torch.log(1 - rho), "ao quadrado"),
     ("09.1", lambda rho: -1.5 * torch.log(1 - rho**2), "se subtrai"),
     ("09.1", lambda rho: torch.zeros_like(rho), "sempre zero"),
     ("09.2", lambda m, v: (m.mean(0), 1 / (1 / v).sum(0)), "média das médias"),
@@ -105,6 +124,8 @@ WRONG = [
     ("09.4", glued, "pulou os dias"),
     ("09.4", lambda x, a, r: by_covariance(x, a, r) / (~x.isnan()).sum(), "média por leitura"),
     ("09.4", lambda x, a, r: by_covariance(x, a, r**2), "já é a variância"),
+    ("09.4", lambda x, a, r: filter_by_hand(x, a, r, late=True), "depois de juntá-la"),
+    ("09.4", lambda x, a, r: filter_by_hand(x, a, r, step_noise=0.0), "o ruído do passo"),
     ("09.5", lambda n, t, a, p: series(n, t, a, p, first=0.0), "começa em zero"),
     ("09.5", lambda n, t, a, p: series(n, t, a, p, step_noise=1.0), "tem variância 1"),
     ("09.5", lambda n, t, a, p: series(n, t, a, p, step_noise=1 - a**2), "o desvio padrão, a raiz"),

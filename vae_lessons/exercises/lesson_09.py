@@ -49,18 +49,32 @@ def _log_normal(value: float, mean: float, variance: float) -> float:
     return -0.5 * ((value - mean) ** 2 / variance + math.log(math.tau) + math.log(variance))
 
 
-def _kalman(x: Tensor, a: float, noise_var: float, *, waits: bool = True, scored_variance: bool = True) -> float:
-    """waits: o estado anda nos dias sem leitura · scored_variance: a leitura prevista inclui o ruído do sensor."""
+def _kalman(
+    x: Tensor,
+    a: float,
+    noise_var: float,
+    *,
+    waits: bool = True,
+    scored_variance: bool = True,
+    late: bool = False,
+    innovation: float = 1.0,
+) -> float:
+    """waits: o estado anda nos dias sem leitura · scored_variance: a leitura prevista inclui o ruído do sensor.
+
+    late: pontua a leitura depois de juntá-la · innovation: o que multiplica 1 − a², o ruído de cada passo.
+    """
     mean, variance, total = 0.0, 1.0, 0.0
     for reading in x.tolist():
         missing = math.isnan(reading)
         if missing and not waits:
             continue
         if not missing:
-            total += _log_normal(reading, mean, variance + noise_var * scored_variance)
+            before = mean, variance
             gain = variance / (variance + noise_var)
             mean, variance = mean + gain * (reading - mean), (1 - gain) * variance
-        mean, variance = a * mean, a * a * variance + 1 - a * a
+            expected, spread = (mean, variance) if late else before
+            total += _log_normal(reading, expected, spread + noise_var * scored_variance)
+        mean, variance = a * mean, a * a * variance + innovation * (1 - a * a)
     return total
 
 
@@ -104,6 +118,10 @@ EXERCISES = (
             Mistake(lambda rho: 2 * _gap(rho), "falta um ½, o da frente da lacuna."),
             Mistake(
                 lambda rho: -0.5 * torch.log(1 - rho.abs()),
+                "dentro do logaritmo está o determinante da correlação, e nele ρ aparece ao quadrado.",
+            ),
+            Mistake(
+                lambda rho: -0.5 * torch.log(1 - rho),
                 "dentro do logaritmo está o determinante da correlação, e nele ρ aparece ao quadrado.",
             ),
             Mistake(
@@ -221,6 +239,15 @@ EXERCISES = (
             Mistake(
                 lambda x, a, r: _kalman(x, a, r, scored_variance=False),
                 "a leitura prevista tem a variância do estado mais a do sensor: falta somar noise_var ao pontuar.",
+            ),
+            Mistake(
+                lambda x, a, r: _kalman(x, a, r, late=True),
+                "você pontuou a leitura depois de juntá-la: ela ajudou a prever a si mesma. Primeiro pontue, depois junte.",
+            ),
+            Mistake(
+                lambda x, a, r: _kalman(x, a, r, innovation=0.0),
+                "na previsão falta o ruído do passo: sem ele, a variância do estado só encolhe, e a série deixa de ser "
+                "estacionária.",
             ),
             Mistake(
                 lambda x, a, r: _kalman(x, a, r) / (~x.isnan()).sum().item(),
