@@ -37,8 +37,8 @@ class NegativeBinomial(NamedTuple):
         +37 nats onde a verdade é −2: a diferença de dois lgamma de 1e9. Aqui não há diferenças de números grandes (a
         decomposição é a de Loader, 2000): o erro é o do arredondamento do próprio log P.
         """
-        mean, theta = torch.broadcast_tensors(self.mean, self.theta)
-        return _LogProb.apply(mean, theta, torch.as_tensor(value, device=mean.device).to(mean.dtype))
+        value = torch.as_tensor(value, device=self.mean.device).to(self.mean.dtype)
+        return _LogProb.apply(self.mean, self.theta, value)[0]
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """Uma amostra de contagens [..., D], em ponto flutuante, sem gradiente: Poisson(Gama(θ, θ/μ))."""
@@ -96,47 +96,42 @@ class ZeroInflatedNegativeBinomial(_Inflated):
 class _LogProb(torch.autograd.Function):
     """log P(x), com as derivadas escritas à mão: as da fórmula perderiam os mesmos dígitos que ela.
 
-    Para x > 0, com S = `stirling`, g = `log1p_gap`, d = (x − μ)/(θ + μ) e e = (μ − x)/x · θ/(θ + μ),
-    log P = S(θ + x) − S(θ) − S(x) − θ g(d) − x g(e) − ½ log(1 + x/θ) − ½ log(2πx); log P(0) = −θ log(1 + μ/θ).
-    ∂/∂μ = (x − μ)/(μ (1 + μ/θ)) e ∂/∂θ = ψ(θ + x) − ψ(θ) − log(1 + x/θ) − g(d).
+    Com S = `stirling`, g = `log1p_gap`, d = (x − μ)/(θ + μ) e e = (μ − x)/x · θ/(θ + μ),
+    log P = −θ g(d) − x g(e) + S(θ + x) − S(θ) − S(x) − ½ log(2πx (1 + x/θ)), e log P(0) = −θ g(d) − μ θ/(θ + μ).
+    ∂/∂μ = (x − μ)/μ · θ/(θ + μ) e ∂/∂θ = ψ(θ + x) − ψ(θ) − log(1 + x/θ) − g(d), com ψ(t) = log t − 1/(2t) + S′(t).
+    g(d) é a segunda saída só para que o gradiente não a refaça.
     """
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(mean: Tensor, theta: Tensor, value: Tensor) -> Tensor:
+    def forward(mean: Tensor, theta: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        positive = value > 0
+        x = torch.where(positive, value, 1.0)
+        total = theta + mean
+        share = theta / total
+        counted = torch.where(positive, value, 0.0)
+        gap = log1p_gap((counted - mean) / total, (theta + counted) / total)
+        at_count = x * log1p_gap((mean - x) / x * share, (1 + theta / x) * (mean / total))
+        at_count += stirling(theta) + stirling(x) - stirling(theta + x)
+        at_count += 0.5 * torch.log(2 * math.pi * x * (1 + x / theta))
+        log_prob = -theta * gap - torch.where(positive, at_count, mean * share)
         is_count = (value >= 0) & (value == value.floor())
-        is_zero = value == 0
-        x = torch.where(is_count & ~is_zero, value, 1.0)
-        share, rest = _shares(mean, theta)
-        d, e = (x - mean) / (theta + mean), (mean - x) / x * share
-        gaps = theta * log1p_gap(d, (theta + x) / (theta + mean)) + x * log1p_gap(e, (1 + theta / x) * rest)
-        corrections = stirling(theta + x) - stirling(theta) - stirling(x)
-        counted = corrections - gaps - 0.5 * (torch.log1p(x / theta) + torch.log(2 * math.pi * x))
-        log_prob = torch.where(is_zero, -theta * torch.log1p(mean / theta), counted)
-        return torch.where(is_count, log_prob, -torch.inf)
+        return torch.where(is_count, log_prob, -torch.inf), gap
 
     @staticmethod
-    def setup_context(ctx, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:
-        ctx.save_for_backward(*inputs)
+    def setup_context(ctx, inputs: tuple[Tensor, Tensor, Tensor], output: tuple[Tensor, Tensor]) -> None:
+        ctx.mark_non_differentiable(output[1])
+        ctx.save_for_backward(*inputs, output[1])
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        mean, theta, value = ctx.saved_tensors
-        share, _ = _shares(mean, theta)
+    def backward(ctx, gradient: Tensor, _) -> tuple[Tensor, Tensor | None, None]:
+        mean, theta, value, gap = ctx.saved_tensors
         x = value.clamp(min=0)
-        by_mean = torch.where(x == 0, -share, (x - mean) / mean * share)
-        d, ratio = (x - mean) / (theta + mean), (theta + x) / (theta + mean)
-        # ψ(t) = log t − 1/(2t) + S′(t): sobram as diferenças dos dois últimos, em θ + x e em θ.
-        digammas = stirling_slope(theta + x) - stirling_slope(theta) + 0.5 * x / (theta * (theta + x))
-        by_theta = digammas - log1p_gap(d, ratio)
-        return (
-            (gradient * by_mean).sum_to_size(mean.shape),
-            (gradient * by_theta).sum_to_size(theta.shape),
-            None,
-        )
-
-
-def _shares(mean: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
-    """θ/(θ + μ) e μ/(θ + μ), nenhum deles como 1 menos o outro."""
-    return theta / (theta + mean), mean / (theta + mean)
+        by_mean = torch.where(x == 0, -1.0, (x - mean) / mean) * (theta / (theta + mean))
+        by_theta = None
+        if ctx.needs_input_grad[1]:
+            after = theta + x
+            digammas = stirling_slope(after) - stirling_slope(theta) + 0.5 * x / (theta * after)
+            by_theta = (gradient * (digammas - gap)).sum_to_size(theta.shape)
+        return (gradient * by_mean).sum_to_size(mean.shape), by_theta, None

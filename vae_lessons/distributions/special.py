@@ -8,39 +8,34 @@ from torch import Tensor
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 _LARGE = 10.0
 _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360)  # B_2k / (2k (2k − 1))
-_N_TERMS = 12
 
 
-def log1p_gap(d: Tensor, ratio: Tensor | None = None) -> Tensor:
-    """d − log(1 + d) ≥ 0, para d > −1, com erro relativo de arredondamento também perto de zero, onde vale d²/2.
+def log1p_gap(d: Tensor, ratio: Tensor) -> Tensor:
+    """g(d) = d − log(1 + d) ≥ 0, para d > −1, com erro relativo de arredondamento também perto de zero, onde g é d²/2.
 
-    ratio: 1 + d, se quem chama o souber sem o erro da soma. Com w = d / (2 + d), log(1 + d) = 2 artanh w, e a diferença
-    é d·w − 2 (w³/3 + w⁵/5 + …), sem cancelamento (a ideia é a de Loader, 2000, para a binomial).
+    ratio: 1 + d, calculado sem o erro da soma; o gradiente passa por d, e é d / (1 + d).
+    Com w = d / (2 + d), log(1 + d) = 2 artanh w, e a diferença é d·w − 2 (w³/3 + w⁵/5 + …), sem cancelamento (a ideia é
+    a de Loader, 2000, para a binomial).
     """
-    ratio = 1 + d if ratio is None else ratio
-    near_zero = (d > -0.34) & (d < 0.5)
-    small = torch.where(near_zero, d, 0.0)
-    w = small / (2 + small)
-    square = w.square()
-    tail = torch.zeros_like(w)
-    for k in range(2 * _N_TERMS + 1, 1, -2):
-        tail = tail * square + 1 / k
-    series = small * w - 2 * w * square * tail
-    return torch.where(near_zero, series, d - torch.log(torch.where(near_zero, 1.0, ratio)))
+    return _Log1pGap.apply(d, ratio)
 
 
 def stirling(t: Tensor) -> Tensor:
-    """O que falta à fórmula de Stirling: log Γ(t) − [(t − ½) log t − t + ½ log 2π], para t > 0; ≈ 1/(12 t)."""
+    """S(t) = log Γ(t) − [(t − ½) log t − t + ½ log 2π], para t > 0: o que falta à fórmula de Stirling, ≈ 1/(12 t)."""
+    return _Stirling.apply(t)
+
+
+def stirling_slope(t: Tensor) -> Tensor:
+    """S′(t) = ψ(t) − log t + 1/(2t), que é ≈ −1/(12 t²)."""
     large = t >= _LARGE
     big, little = torch.where(large, t, _LARGE), torch.where(large, 1.0, t)
-    inverse = 1 / big
-    square = inverse.square()
-    series = torch.zeros_like(inverse)
-    for coefficient in reversed(_STIRLING):
-        series = series * square + coefficient
-    # log Γ(t) = log Γ(t + 1) − log t, que não transborda perto de zero.
-    direct = torch.lgamma(little + 1) - (little + 0.5) * torch.log(little) + little - _HALF_LOG_2PI
-    return torch.where(large, series * inverse, direct)
+    square = big.square().reciprocal()
+    slopes = [-(2 * k + 1) * coefficient for k, coefficient in enumerate(_stirling_terms(t))]
+    series = torch.full_like(square, slopes.pop())
+    for slope in reversed(slopes):
+        series = series * square + slope
+    direct = torch.digamma(little) - torch.log(little) + 0.5 / little
+    return torch.where(large, series * square, direct)
 
 
 def lgamma_divergence(p: Tensor, q: Tensor) -> Tensor:
@@ -54,13 +49,58 @@ def lgamma_divergence(p: Tensor, q: Tensor) -> Tensor:
     return by_stirling + (stirling(p) - stirling(q)) - (p - q) * stirling_slope(q)
 
 
-def stirling_slope(t: Tensor) -> Tensor:
-    """A derivada de `stirling`: ψ(t) − log t + 1/(2t), que é ≈ −1/(12 t²)."""
-    large = t >= _LARGE
-    big, little = torch.where(large, t, _LARGE), torch.where(large, 1.0, t)
-    square = (1 / big).square()
-    series = torch.zeros_like(big)
-    for k, coefficient in reversed(list(enumerate(_STIRLING))):
-        series = series * square - (2 * k + 1) * coefficient
-    direct = torch.digamma(little) - torch.log(little) + 0.5 / little
-    return torch.where(large, series * square, direct)
+def _stirling_terms(t: Tensor) -> tuple[float, ...]:
+    return _STIRLING if t.dtype == torch.float64 else _STIRLING[:3]
+
+
+class _Log1pGap(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(d: Tensor, ratio: Tensor) -> Tensor:
+        near_zero = (d > -0.34) & (d < 0.5)
+        w = torch.where(near_zero, d, 0.0)
+        w = w / (w + 2)
+        square = w.square()
+        n_terms = 12 if d.dtype == torch.float64 else 5
+        tail = square / (2 * n_terms + 1)
+        for k in range(2 * n_terms - 1, 1, -2):
+            tail.add_(1 / k).mul_(square)
+        series = tail.neg_().mul_(w).mul_(2).add_(w * d)
+        return torch.where(near_zero, series, d - torch.log(ratio))
+
+    @staticmethod
+    def setup_context(ctx, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        d, ratio = ctx.saved_tensors
+        return gradient * d / ratio, None
+
+
+class _Stirling(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(t: Tensor) -> Tensor:
+        large = t >= _LARGE
+        inverse = torch.where(large, t, _LARGE).reciprocal_()
+        square = inverse.square()
+        *terms, last = _stirling_terms(t)
+        series = square * last
+        for term in reversed(terms[1:]):
+            series.add_(term).mul_(square)
+        series.add_(terms[0]).mul_(inverse)
+        little = torch.where(large, 1.0, t)
+        # log Γ(t) = log Γ(t + 1) − log t, que não transborda perto de zero.
+        direct = torch.lgamma(little + 1).sub_((little + 0.5) * torch.log(little)).add_(little).sub_(_HALF_LOG_2PI)
+        return torch.where(large, series, direct)
+
+    @staticmethod
+    def setup_context(ctx, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        return gradient * stirling_slope(*ctx.saved_tensors)

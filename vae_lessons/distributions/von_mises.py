@@ -62,25 +62,27 @@ class VonMises(NamedTuple):
     @torch.no_grad()
     def _draw(self, generator: torch.Generator | None = None) -> Tensor:
         """φ ~ von Mises(0, κ), pela rejeição de Best e Fisher (1979), sem laço: as propostas são sorteadas de uma vez,
-        e fica a primeira aceita. Cada uma o é com probabilidade 0,66 ou mais; que nenhuma o seja, 1e-15.
+        e fica uma das aceitas. Cada uma o é com probabilidade 0,66 ou mais; que nenhuma o seja, 1e-15.
 
         As fórmulas são as do artigo, reescritas para que κ = 0 e κ = 1e4 não percam dígitos.
         """
         kappa = self.concentration
         shape = (_CANDIDATES, *torch.broadcast_shapes(kappa.shape, self.loc.shape))
-        u, v, sign = (torch.rand(shape, generator=generator, dtype=kappa.dtype, device=kappa.device) for _ in range(3))
+        options = {"generator": generator, "dtype": kappa.dtype, "device": kappa.device}
+        u, v = torch.rand(shape, **options), torch.rand(shape, **options)
         root = torch.hypot(torch.ones_like(kappa), 2 * kappa)
         tau = 1 + root
-        rho = 2 * kappa / (tau + (2 * tau).sqrt())
-        below_one = (1 + 1 / (root + 2 * kappa) + (2 * tau).sqrt()) / (tau + (2 * tau).sqrt())  # 1 − ρ
-        pull = 2 * rho / (1 + rho.square())
-        slack = below_one.square() / (1 + rho.square())  # 1 − pull
-        half = 0.5 * math.pi * u
-        sine = slack * half.sin().square() / (slack + 2 * pull * half.cos().square())  # sen²(φ/2)
-        c = 0.25 * (tau + (2 * tau).sqrt()) * below_one.square() + 2 * kappa * sine
+        below = tau + (2 * tau).sqrt()
+        rho = 2 * kappa / below
+        below_one = (1 + 1 / (root + 2 * kappa) + (2 * tau).sqrt()) / below  # 1 − ρ
+        pull, slack = 2 * rho / (1 + rho.square()), below_one.square() / (1 + rho.square())  # slack = 1 − pull
+        square = torch.sin(0.5 * math.pi * u).square()
+        sine = slack * square / (slack + 2 * pull * (1 - square))  # sen²(φ/2)
+        c = 0.25 * below * below_one.square() + 2 * kappa * sine
         accepted = torch.log(c / v) + 1 - c >= 0
-        angle = 2 * torch.asin(sine.clamp(max=1).sqrt()) * torch.where(sign < 0.5, -1.0, 1.0)
-        return angle.gather(0, accepted.byte().argmax(0, keepdim=True))[0]
+        chosen = sine.gather(0, accepted.byte().max(0, keepdim=True).indices)[0]
+        sign = torch.where(torch.rand(shape[1:], **options) < 0.5, -1.0, 1.0)
+        return sign * 2 * torch.asin(chosen.clamp(max=1).sqrt())
 
 
 def kl_of_von_mises(q: VonMises, p: VonMises) -> Tensor:
