@@ -39,9 +39,9 @@ class Gamma(NamedTuple):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log-densidade por dimensão, em nats; −∞ onde value < 0."""
+        value = torch.as_tensor(value, device=self.rate.device)
         inside = value >= 0
-        scaled = torch.where(inside, self.rate * value, 1.0)
-        log_prob = _log_unit_gamma(self.concentration, scaled) + torch.log(self.rate)
+        log_prob = _log_gamma_density(self.concentration, self.rate, torch.where(inside, value, 1.0))
         return torch.where(inside, log_prob, -torch.inf)
 
     def rsample(self, noise: Tensor | None = None) -> Tensor:
@@ -127,9 +127,9 @@ class Dirichlet(NamedTuple):
         excess = value.sum(-1) - 1
         inside = (value >= 0).all(-1) & (excess.abs() < 1e-3)
         proportions = torch.where(inside.unsqueeze(-1), value, 0.5)
-        by_part = _log_unit_gamma(alpha, total * proportions) + torch.log(total)
+        by_part = _log_gamma_density(alpha, total, proportions)
         total = total.squeeze(-1)
-        of_sum = _log_unit_gamma(total, total) + torch.log(total) - total * excess
+        of_sum = _log_gamma_density(total, total, torch.ones_like(total)) - total * excess
         return torch.where(inside, by_part.sum(-1) - of_sum, -torch.inf)
 
     def rsample(self, noise: Tensor | None = None) -> Tensor:
@@ -175,17 +175,19 @@ def _as_dirichlet(q: Beta) -> Dirichlet:
     return Dirichlet._make([torch.stack(torch.broadcast_tensors(*q), -1)])
 
 
-def _log_unit_gamma(a: Tensor, x: Tensor) -> Tensor:
-    """(a − 1) log x − x − log Γ(a), a log-densidade de Gama(a, 1) em x ≥ 0.
+def _log_gamma_density(a: Tensor, rate: Tensor, z: Tensor) -> Tensor:
+    """a log r + (a − 1) log z − r z − log Γ(a), em z ≥ 0.
 
     Com a grande, os termos são milhares de nats que se cancelam; pela fórmula de Stirling, as diferenças são pequenas.
     """
-    large = (a > 10) & (x > 0)
-    big, there = torch.where(large, a, 11.0), torch.where(large, x, 11.0)
-    gap = big * log1p_gap((there - big) / big, there / big)
+    large = (a > 10) & (z > 0)
+    big, there = torch.where(large, a, 11.0), torch.where(large, z, 1.0)
+    scaled = torch.where(large, rate * there, 11.0)
+    gap = big * log1p_gap((scaled - big) / big, scaled / big)
     by_stirling = 0.5 * torch.log(big / (2 * math.pi)) - gap - stirling(big) - torch.log(there)
-    little, here = torch.where(large, 1.0, a), torch.where(large, 1.0, x)
-    return torch.where(large, by_stirling, torch.xlogy(little - 1, here) - here - torch.lgamma(little))
+    little, here = torch.where(large, 1.0, a), torch.where(large, 1.0, z)
+    usual = torch.xlogy(little - 1, here) + little * torch.log(rate) - rate * here - torch.lgamma(little)
+    return torch.where(large, by_stirling, usual)
 
 
 class _ImplicitGamma(torch.autograd.Function):
@@ -238,7 +240,7 @@ class _Elementwise(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs: tuple, output: Tensor) -> None:
-        ctx.mark_non_differentiable(output)
+        pass
 
     @staticmethod
     def backward(ctx, gradient: Tensor):
