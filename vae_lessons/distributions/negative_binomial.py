@@ -128,6 +128,8 @@ class _LogProb(torch.autograd.Function):
     def backward(ctx, gradient: Tensor, _) -> tuple[Tensor, Tensor | None, None]:
         mean, theta, value, gap = ctx.saved_tensors
         x = value.clamp(min=0)
+        if torch.is_grad_enabled():  # a segunda derivada passa por aqui, e o g(d) guardado não a tem
+            gap = log1p_gap((x - mean) / (theta + mean), (theta + x) / (theta + mean))
         by_mean = torch.where(x == 0, -1.0, (x - mean) / mean) * (theta / (theta + mean))
         by_theta = None
         if ctx.needs_input_grad[1]:

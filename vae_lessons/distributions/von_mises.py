@@ -52,7 +52,8 @@ class VonMises(NamedTuple):
         """
         noise = self._draw() if noise is None else noise
         angle = _ImplicitAngle.apply(self.concentration.expand_as(noise), noise)
-        return torch.remainder(self.loc + angle + math.pi, 2 * math.pi) - math.pi
+        z = self.loc + angle
+        return z - 2 * math.pi * torch.floor((z + math.pi) / (2 * math.pi))
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """Uma amostra [..., Z] em [−π, π), sem gradiente."""
@@ -96,8 +97,10 @@ def kl_of_von_mises(q: VonMises, p: VonMises) -> Tensor:
 
 
 def _log_i0e(kappa: Tensor) -> Tensor:
-    """log(e^(−κ) I₀(κ))."""
-    return torch.log(torch.special.i0e(kappa))
+    """log(e^(−κ) I₀(κ)). Perto de zero, por I₀: em κ = 0, o torch dá a i0e a derivada 0, e ela é −1."""
+    small = kappa < 1
+    little, rest = torch.where(small, kappa, 1.0), torch.where(small, 1.0, kappa)
+    return torch.where(small, torch.log(torch.special.i0(little)) - little, torch.log(torch.special.i0e(rest)))
 
 
 def _spread(kappa: Tensor) -> Tensor:
