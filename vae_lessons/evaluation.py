@@ -17,7 +17,7 @@ from torch import Tensor
 
 from vae_lessons.counts import require_count
 from vae_lessons.data import Dataset, as_dataset, binarize
-from vae_lessons.distributions import Categorical, has_closed_form_kl, kl_by_latent
+from vae_lessons.distributions import Categorical, has_closed_form_kl, kl_divergence
 from vae_lessons.estimators import score_function
 from vae_lessons.models import VAE, evaluating
 from vae_lessons.objectives import elbo, log_importance_weights, require_model
@@ -174,7 +174,8 @@ def kl_per_dimension(model: VAE, data: Dataset | Tensor, *, chunk: int = 16384) 
                     f"Não há KL em forma fechada, por dimensão, de {type(q).__name__} para {type(prior).__name__}. "
                     "A KL total se estima com rate_distortion(model, data).rate."
                 )
-            parts.append(kl_by_latent(q, prior))
+            kl = kl_divergence(q, prior)
+            parts.append(kl if kl.ndim > 1 else kl.unsqueeze(-1))  # uma Dirichlet é um latente só
     return torch.cat(parts).mean(0)
 
 

@@ -19,7 +19,7 @@ from vae_lessons.distributions import (
     has_closed_form_kl,
     is_family,
     joint_log_prob,
-    kl_by_latent,
+    kl_divergence,
     unvalidated,
 )
 from vae_lessons.estimators import Estimate, pathwise
@@ -66,7 +66,9 @@ def elbo(
     if not has_closed_form_kl(q, prior):
         return _elbo_with_sampled_kl(model, x, q, beta, n_samples, estimator, free_bits)
     reconstruction = estimator(lambda z: log_likelihood_given_z(model, x, z), q, n_samples)
-    kl_per_dim = kl_by_latent(q, prior)
+    kl_per_dim = kl_divergence(q, prior)
+    if kl_per_dim.ndim == 1:  # uma Dirichlet por exemplo: o simplex é uma dimensão só
+        kl_per_dim = kl_per_dim.unsqueeze(-1)
     kl = kl_per_dim.sum(-1)
     paid = _apply_free_bits(kl_per_dim, free_bits).sum(-1) if free_bits else kl
     loss = beta * paid - reconstruction.surrogate

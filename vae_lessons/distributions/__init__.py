@@ -16,7 +16,7 @@ from vae_lessons.distributions.categorical import (
     straight_through_of,
 )
 from vae_lessons.distributions.gamma import Beta, Dirichlet, Gamma
-from vae_lessons.distributions.kl import has_closed_form_kl, kl_by_latent, kl_divergence
+from vae_lessons.distributions.kl import has_closed_form_kl, kl_divergence
 from vae_lessons.distributions.negative_binomial import NegativeBinomial, ZeroInflatedNegativeBinomial
 from vae_lessons.distributions.normal import Normal
 from vae_lessons.distributions.sampling import (
@@ -48,7 +48,6 @@ __all__ = [
     "has_closed_form_kl",
     "is_family",
     "joint_log_prob",
-    "kl_by_latent",
     "kl_divergence",
     "one_hot_argmax",
     "require_temperature",

@@ -37,12 +37,6 @@ def kl_divergence(q, p) -> Tensor:
     return _FORMULAS[family](ours_q, ours_p)
 
 
-def kl_by_latent(q, p) -> Tensor:
-    """kl_divergence com os latentes na última dimensão, [B, Z], também se houver um só: uma Dirichlet dá [B, 1]."""
-    kl = kl_divergence(q, p)
-    return kl if kl.ndim > 1 else kl.unsqueeze(-1)
-
-
 def has_closed_form_kl(q, p) -> bool:
     """Se kl_divergence(q, p) existe."""
     return _common_family(_as_ours(q), _as_ours(p)) is not None

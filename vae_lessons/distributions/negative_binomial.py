@@ -107,10 +107,10 @@ class _LogProb(torch.autograd.Function):
     @staticmethod
     def forward(mean: Tensor, theta: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         positive = value > 0
+        counted = value.clamp(min=0)
         x = torch.where(positive, value, 1.0)
         total = theta + mean
         share = theta / total
-        counted = torch.where(positive, value, 0.0)
         gap = log1p_gap((counted - mean) / total, (theta + counted) / total)
         at_count = x * log1p_gap((mean - x) / x * share, (1 + theta / x) * (mean / total))
         at_count += stirling(theta) + stirling(x) - stirling(theta + x)

@@ -28,7 +28,7 @@ def stirling(t: Tensor) -> Tensor:
 def stirling_slope(t: Tensor) -> Tensor:
     """S′(t) = ψ(t) − log t + 1/(2t), que é ≈ −1/(12 t²)."""
     large = t >= _LARGE
-    big, little = torch.where(large, t, _LARGE), torch.where(large, 1.0, t)
+    big, little = t.clamp(min=_LARGE), t.clamp(max=_LARGE)
     square = big.square().reciprocal()
     slopes = [-(2 * k + 1) * coefficient for k, coefficient in enumerate(_stirling_terms(t))]
     series = torch.full_like(square, slopes.pop())
@@ -58,9 +58,9 @@ class _Log1pGap(torch.autograd.Function):
 
     @staticmethod
     def forward(d: Tensor, ratio: Tensor) -> Tensor:
-        near_zero = (d > -0.34) & (d < 0.5)
-        w = torch.where(near_zero, d, 0.0)
-        w = w / (w + 2)
+        w = d.clamp(-0.34, 0.5)
+        near_zero = w == d
+        w = w.div_(w + 2)
         square = w.square()
         n_terms = 12 if d.dtype == torch.float64 else 5
         tail = square / (2 * n_terms + 1)
@@ -84,18 +84,17 @@ class _Stirling(torch.autograd.Function):
 
     @staticmethod
     def forward(t: Tensor) -> Tensor:
-        large = t >= _LARGE
-        inverse = torch.where(large, t, _LARGE).reciprocal_()
+        inverse = t.clamp(min=_LARGE).reciprocal_()
         square = inverse.square()
         *terms, last = _stirling_terms(t)
         series = square * last
         for term in reversed(terms[1:]):
             series.add_(term).mul_(square)
         series.add_(terms[0]).mul_(inverse)
-        little = torch.where(large, 1.0, t)
+        little = t.clamp(max=_LARGE)
         # log Γ(t) = log Γ(t + 1) − log t, que não transborda perto de zero.
         direct = torch.lgamma(little + 1).sub_((little + 0.5) * torch.log(little)).add_(little).sub_(_HALF_LOG_2PI)
-        return torch.where(large, series, direct)
+        return torch.where(t < _LARGE, direct, series)
 
     @staticmethod
     def setup_context(ctx, inputs: tuple[Tensor], output: Tensor) -> None:
