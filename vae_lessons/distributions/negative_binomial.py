@@ -108,7 +108,7 @@ class _LogProb(torch.autograd.Function):
     def forward(mean: Tensor, theta: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         positive = value > 0
         counted = value.clamp(min=0)
-        x = torch.where(positive, value, 1.0)
+        x = value.clamp(min=1)
         total = theta + mean
         share = theta / total
         gap = log1p_gap((counted - mean) / total, (theta + counted) / total)

@@ -1,11 +1,8 @@
 """Três funções que não perdem dígitos onde as fórmulas usuais subtraem números grandes e quase iguais."""
 
-import math
-
 import torch
 from torch import Tensor
 
-_HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 _LARGE = 10.0
 _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360)  # B_2k / (2k (2k − 1))
 
@@ -27,15 +24,15 @@ def stirling(t: Tensor) -> Tensor:
 
 def stirling_slope(t: Tensor) -> Tensor:
     """S′(t) = ψ(t) − log t + 1/(2t), que é ≈ −1/(12 t²)."""
-    large = t >= _LARGE
-    big, little = t.clamp(min=_LARGE), t.clamp(max=_LARGE)
-    square = big.square().reciprocal()
+    small, u, little, y = _shifted(t)
+    square = u.square().reciprocal()
     slopes = [-(2 * k + 1) * coefficient for k, coefficient in enumerate(_stirling_terms(t))]
     series = torch.full_like(square, slopes.pop())
     for slope in reversed(slopes):
         series = series * square + slope
-    direct = torch.digamma(little) - torch.log(little) + 0.5 / little
-    return torch.where(large, series * square, direct)
+    harmonic = (2 * little + 7) * sum((y + more).reciprocal() for more in (0, 6, 10, 12))  # Σ_{i<8} 1/(t + i)
+    shift = torch.log1p(8 / little) - 0.5 / (little + 8) + 0.5 / little - harmonic
+    return series * square + shift * small
 
 
 def lgamma_divergence(p: Tensor, q: Tensor) -> Tensor:
@@ -47,6 +44,17 @@ def lgamma_divergence(p: Tensor, q: Tensor) -> Tensor:
     """
     by_stirling = p * log1p_gap((q - p) / p, q / p) + 0.5 * log1p_gap((p - q) / q, p / q)
     return by_stirling + (stirling(p) - stirling(q)) - (p - q) * stirling_slope(q)
+
+
+def _shifted(t: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Onde t < 10, a série é a de t + 8, e Γ(t + 8) = t (t + 1) … (t + 7) Γ(t) traz de volta: o que isso pede.
+
+    Devolve onde t é pequeno, o argumento da série, t (10, onde não é pequeno) e y = t (t + 7), com que os fatores de
+    Γ(t + 8) / Γ(t), dois a dois, são y, y + 6, y + 10 e y + 12.
+    """
+    small = t < _LARGE
+    little = t.clamp(max=_LARGE)
+    return small, t + 8 * small, little, little * (little + 7)
 
 
 def _stirling_terms(t: Tensor) -> tuple[float, ...]:
@@ -84,17 +92,17 @@ class _Stirling(torch.autograd.Function):
 
     @staticmethod
     def forward(t: Tensor) -> Tensor:
-        inverse = t.clamp(min=_LARGE).reciprocal_()
+        small, u, little, y = _shifted(t)
+        inverse = u.reciprocal()
         square = inverse.square()
-        *terms, last = _stirling_terms(t)
+        first, *terms, last = _stirling_terms(t)
         series = square * last
-        for term in reversed(terms[1:]):
+        for term in reversed(terms):
             series.add_(term).mul_(square)
-        series.add_(terms[0]).mul_(inverse)
-        little = t.clamp(max=_LARGE)
-        # log Γ(t) = log Γ(t + 1) − log t, que não transborda perto de zero.
-        direct = torch.lgamma(little + 1).sub_((little + 0.5) * torch.log(little)).add_(little).sub_(_HALF_LOG_2PI)
-        return torch.where(t < _LARGE, direct, series)
+        series.add_(first).mul_(inverse)
+        product = y * (y + 6) * ((y + 10) * (y + 12))  # t (t + 1) … (t + 7)
+        shift = torch.log((little + 8) ** 8 / product) + (little - 0.5) * torch.log1p(8 / little) - 8
+        return series.add_(shift.mul_(small))
 
     @staticmethod
     def setup_context(ctx, inputs: tuple[Tensor], output: Tensor) -> None:
