@@ -122,6 +122,13 @@ def test_near_the_boundary_samples_log_densities_and_gradients_stay_finite(dtype
         assert log_prob.isfinite().all()
 
 
+def test_parameters_that_broadcast_give_independent_draws():
+    one, many = torch.tensor(2.0), torch.full((5,), 3.0)
+    for q in (Gamma(one, many), Gamma(many, one), Beta(one, many), Beta(many, one)):
+        assert q.sample().unique().numel() == q.rsample().unique().numel() == 5
+        assert q.log_prob(q.mean).shape == (5,)
+
+
 # O gradiente implícito
 
 

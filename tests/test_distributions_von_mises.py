@@ -90,6 +90,11 @@ def test_samples_are_angles_around_loc_repeatable_and_without_gradient():
     assert_mean_is((samples - q.mean.detach())[:, :2].sin(), torch.zeros(2).double())
 
 
+def test_parameters_that_broadcast_give_independent_draws():
+    for q in (VonMises(torch.zeros(5), torch.tensor(2.0)), VonMises(torch.tensor(1.0), torch.full((5,), 2.0))):
+        assert q.sample().unique().numel() == q.rsample().unique().numel() == 5
+
+
 def cdf(phi, kappa):
     """F(φ; κ) − ½ por quadratura fina de Gauss–Legendre, com derivada em κ."""
     nodes, weights = (torch.from_numpy(each) for each in special.roots_legendre(400))

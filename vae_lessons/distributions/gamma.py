@@ -52,7 +52,7 @@ class Gamma(NamedTuple):
         arredonda muitas vezes, log_prob e os gradientes não seriam finitos.
         """
         if noise is None:
-            noise = _log_gamma_draw(self.concentration.detach()).exp()
+            noise = _gamma_draw(self)
         tiny = torch.finfo(self.concentration.dtype).tiny
         g = _ImplicitGamma.apply(self.concentration.expand_as(noise), noise.clamp(min=tiny))
         return _floored(g / self.rate, tiny)
@@ -60,7 +60,7 @@ class Gamma(NamedTuple):
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """Uma amostra [..., Z], sem gradiente."""
         with torch.no_grad():
-            return self.rsample(_log_gamma_draw(self.concentration, generator).exp())
+            return self.rsample(_gamma_draw(self, generator))
 
 
 @requires(concentration1="> 0", concentration0="> 0")
@@ -291,9 +291,15 @@ def _pick(accepted: Tensor, values: Tensor) -> Tensor:
     return values.gather(0, accepted.byte().max(0, keepdim=True).indices)[0]
 
 
+def _gamma_draw(q: Gamma, generator: torch.Generator | None = None) -> Tensor:
+    """g ~ Gama(a, 1), na forma a que os dois parâmetros se estendem."""
+    concentration, _ = torch.broadcast_tensors(*q)
+    return _log_gamma_draw(concentration.detach(), generator).exp()
+
+
 def _beta_draw(q: Beta, generator: torch.Generator | None = None) -> Tensor:
     """g₁ / (g₁ + g₀), com g₁ ~ Gama(a, 1) e g₀ ~ Gama(b, 1)."""
-    log_odds = [_log_gamma_draw(parameter.detach(), generator) for parameter in q]
+    log_odds = [_log_gamma_draw(parameter.detach(), generator) for parameter in torch.broadcast_tensors(*q)]
     return torch.sigmoid(log_odds[0] - log_odds[1])
 
 

@@ -1,4 +1,4 @@
-"""Três funções que não perdem dígitos onde as fórmulas usuais subtraem números grandes e quase iguais."""
+"""Funções que não perdem dígitos onde as fórmulas usuais subtraem números grandes e quase iguais."""
 
 import torch
 from torch import Tensor
