@@ -72,7 +72,9 @@ def test_it_is_a_poisson_whose_rate_is_a_gamma_of_mean_mu():
     mean, theta = 3.7, 2.0
 
     def mixture(scale):
-        weighed = lambda rate: stats.poisson.pmf(5, rate) * stats.gamma.pdf(rate, theta, scale=scale)  # noqa: E731
+        def weighed(rate):
+            return stats.poisson.pmf(5, rate) * stats.gamma.pdf(rate, theta, scale=scale)
+
         return integrate.quad(weighed, 0, 200, points=[5])[0]
 
     found = NegativeBinomial(torch.tensor(mean).double(), torch.tensor(theta).double()).log_prob(5).exp().item()
@@ -124,8 +126,9 @@ def test_gradients_are_those_of_the_formula_in_both_orders_with_shapes_that_broa
     x = torch.tensor([[0, 3, 40], [2, 0, 1]])
     assert torch.autograd.gradcheck(lambda m, t: NegativeBinomial(m, t).log_prob(x), (mean, theta))
     assert torch.autograd.gradgradcheck(lambda m, t: NegativeBinomial(m, t).log_prob(x), (mean, theta))
-    inflated = lambda m, t, c: ZeroInflatedNegativeBinomial(m, t, c).log_prob(x)  # noqa: E731
-    assert torch.autograd.gradcheck(inflated, (mean, theta, logits))
+    assert torch.autograd.gradcheck(
+        lambda *parameters: ZeroInflatedNegativeBinomial(*parameters).log_prob(x), (mean, theta, logits)
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.float32, torch.float64])

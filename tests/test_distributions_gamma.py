@@ -60,6 +60,17 @@ def test_the_dirichlet_density_is_that_of_scipy(scale):
     torch.testing.assert_close(Dirichlet(alpha).log_prob(theta), torch.tensor(expected).double(), rtol=1e-9, atol=1e-9)
 
 
+def test_rounding_off_the_simplex_does_not_multiply_the_concentration():
+    """A fórmula usual somaria Σα · 1e-6 = 0,08 nat."""
+    alpha = torch.tensor([1e4, 2e4, 5e4], dtype=torch.float64)
+    theta = alpha / alpha.sum()
+    rounded = (theta * (1 + 1e-6)).requires_grad_()
+    log_prob = Dirichlet(alpha).log_prob(rounded)
+    torch.testing.assert_close(log_prob.detach(), Dirichlet(alpha).log_prob(theta), rtol=0, atol=1e-5)
+    (gradient,) = torch.autograd.grad(log_prob, rounded)
+    torch.testing.assert_close(gradient, ((alpha - 1) / rounded).detach())
+
+
 def test_gradients_of_the_log_densities_are_right():
     z = torch.tensor([0.2, 0.7, 0.9], dtype=torch.float64, requires_grad=True)
     a = torch.tensor([0.4, 3.0, 40.0], dtype=torch.float64, requires_grad=True)

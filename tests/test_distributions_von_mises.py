@@ -62,7 +62,7 @@ def test_the_resultant_length_and_its_slope_are_those_of_the_bessel_functions():
 
 @pytest.mark.parametrize("kappa", [0.0, 0.3, 2.0, 30.0, 1e4])
 def test_samples_follow_the_cumulative_distribution(kappa):
-    samples = draws(von_mises(0.0, kappa), N_SAMPLES, generator())
+    samples = draws(von_mises(0.0, kappa), 4 * N_SAMPLES, generator())
     cdf = stats.vonmises(kappa).cdf if kappa else stats.uniform(-math.pi, 2 * math.pi).cdf
     assert stats.kstest(samples.numpy(), cdf).pvalue > 1e-4
     assert_mean_is(samples.cos(), resultant(kappa))

@@ -121,7 +121,8 @@ class Dirichlet(NamedTuple):
         """Log-densidade, em relação às K − 1 primeiras proporções, de θ [..., K]: um valor por simplex, [...], em nats.
 
         −∞ se alguma proporção for negativa ou se a soma não for 1, a não ser por arredondamento (1e-3).
-        A conta é a de K gamas de taxa Σα condicionadas à soma 1, que não perde dígitos com α grande.
+        A conta é a de K gamas de taxa Σα condicionadas à soma 1, que não perde dígitos com α grande, nem os multiplica
+        por α se o arredondamento tirar θ do simplex. O gradiente em θ_k é o da fórmula usual, (α_k − 1)/θ_k.
         """
         alpha, total = self.concentration, self.concentration.sum(-1, keepdim=True)
         excess = value.sum(-1) - 1
@@ -129,7 +130,7 @@ class Dirichlet(NamedTuple):
         proportions = torch.where(inside.unsqueeze(-1), value, 0.5)
         by_part = _log_gamma_density(alpha, total, proportions)
         total = total.squeeze(-1)
-        of_sum = _log_gamma_density(total, total, torch.ones_like(total)) - total * excess
+        of_sum = _log_gamma_density(total, total, torch.ones_like(total)) - total * (excess - excess.detach())
         return torch.where(inside, by_part.sum(-1) - of_sum, -torch.inf)
 
     def rsample(self, noise: Tensor | None = None) -> Tensor:
