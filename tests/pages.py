@@ -1,14 +1,17 @@
-"""Um site pequeno, de duas lições, montado uma vez para todos os testes que olham para ele."""
+"""Os sites que os testes olham, montados uma vez: um pequeno, o das lições guardadas e o dos exploradores."""
 
 import atexit
+import base64
 import functools
 import shutil
 import tempfile
 from pathlib import Path
 
 import nbformat
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from toys_explore import EXPLORERS
 
+from vae_lessons.publish import recording
 from vae_lessons.publish.links import Repository
 from vae_lessons.publish.site import publish
 
@@ -66,9 +69,60 @@ def write_lessons(folder: Path) -> list[Path]:
     return paths
 
 
+LESSONS = sorted(Path(__file__).parent.parent.joinpath("notebooks").glob("[0-9]*.ipynb"))
+
+
 @functools.cache
 def toy_site() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="pagina-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    """Duas lições, executadas."""
+    folder = _folder()
     publish(write_lessons(folder), folder / "site", repository=REPOSITORY)
     return folder / "site"
+
+
+@functools.cache
+def stored_site() -> Path:
+    """As lições que existem, com as saídas guardadas nelas: os exploradores ficam parados."""
+    site = _folder() / "site"
+    publish(LESSONS, site, run_lessons=False)
+    return site
+
+
+@functools.cache
+def recordings() -> dict[str, dict]:
+    """Nome → a gravação do explorador, com os valores das pontas; a do k-médias, inteira."""
+    return {name: content for name, (content, _, _) in _recorded().items()}
+
+
+@functools.cache
+def gallery() -> Path:
+    """Uma página com todos os exploradores gravados, sem kernel."""
+    cells = [new_markdown_cell("# 00 · Galeria\n\nTodos.")]
+    for name, (content, png, text) in _recorded().items():
+        data = {recording.MIME: content, "image/png": base64.b64encode(png).decode(), "text/plain": text}
+        cells += [new_markdown_cell(f"## {name}"), new_code_cell(name, outputs=[new_output("display_data", data=data)])]
+    folder = _folder()
+    language = {"language_info": {"name": "python", "pygments_lexer": "python"}}
+    nbformat.write(new_notebook(cells=cells, metadata=language), folder / "00_galeria.ipynb")
+    publish([folder / "00_galeria.ipynb"], folder / "site", run_lessons=False)
+    return folder / "site"
+
+
+@functools.cache
+def _recorded() -> dict[str, tuple[dict, bytes, str]]:
+    found = {}
+    for name, make in EXPLORERS.items():
+        explorer = make()
+        if not explorer.recorded:
+            continue  # o que vive na página de outro jeito
+        if name != "kmeans":
+            ends = {control: (values[0], values[-1]) for control, values in recording.axes(explorer).items()}
+            explorer.recorded = tuple(ends.items())
+        found[name] = recording.record(explorer), explorer.static_png(), explorer.describe(explorer.numbers)
+    return found
+
+
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="pagina-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

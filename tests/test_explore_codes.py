@@ -1,5 +1,6 @@
 """O explorador dos códigos contra as chamadas diretas: trocado um código, muda o que ele decodifica, e só isso."""
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -141,7 +142,7 @@ def test_what_changed_is_outlined_and_nothing_is_when_nothing_changed(explorer):
     explorer.controls["original"].click()
     assert not painted(explorer, ORANGE, **area).any()
     put(explorer, code=(explorer.code + 1) % K)
-    changed = (explorer.numbers.difference > 0.02).reshape(8, 8)
+    changed = (explorer.numbers.difference > module._VISIBLE).reshape(8, 8)
     rows, columns = np.nonzero(painted(explorer, ORANGE, **area))
     pixel = module._SIDE / 8
     first, last = np.argwhere(changed.numpy()).min(0), np.argwhere(changed.numpy()).max(0) + 1
@@ -229,6 +230,9 @@ def test_a_module_left_in_training_mode_is_asked_in_evaluation_mode(patches):
     explorer = explore_codes(patches.encode, module_, patches.codebook, TEST)
     assert torch.equal(explorer.after, module_.eval()(explorer.codes[None])[0])
     module_.train()
+    partial = functools.partial(lambda net, indices: net(indices), module_)
+    assert torch.equal(explore_codes(patches.encode, partial, patches.codebook, TEST).after, explorer.after)
+    assert module_.training
     with pytest.raises(ValueError, match=r"decode deu duas respostas.*model\.eval\(\)"):
         explore_codes(patches.encode, lambda indices: module_(indices), patches.codebook, TEST)
 

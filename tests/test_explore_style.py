@@ -125,7 +125,7 @@ def test_the_picture_shows_the_original_and_the_ten_classes(explorer):
     for k in range(10):
         cell = shown_at(explorer, explorer._place(k), (module._RIGHT - module._LEFT) / 5 - 10, shape)
         assert np.abs(cell - levels_of(explorer.images[k], shape)).max() <= 2
-    middle = module._MIDDLE, module._TOP + explorer._rows * ((module._RIGHT - module._LEFT) / 5 + module._NAME) / 2
+    middle = module._MIDDLE, module._TOP + explorer._height / 2
     original = shown_at(explorer, middle, module._SIDE, shape)
     assert np.abs(original - levels_of(TEST.x[23] / 255, shape)).max() <= 2
 
@@ -135,9 +135,20 @@ def test_images_that_are_not_square_fit(monkeypatch):
     discs = replace(discs, y=torch.arange(len(discs)) % 3)
     model = ConditionalVAE(2, n_pixels=480, n_classes=3).eval()
     explorer = explore_style(model.encode, model.decode, discs, latent_dim=2)
-    pitch = (module._RIGHT - module._LEFT) / 3
-    cell = shown_at(explorer, explorer._place(1), pitch - 10, (20, 24))
+    cell = shown_at(explorer, explorer._place(1), explorer._pitch - 10, (20, 24))
     assert np.abs(cell - levels_of(explorer.images[1], (20, 24))).max() <= 2
+
+
+@pytest.mark.parametrize("n_classes", [1, 2, 5, 7, 13])
+def test_any_number_of_classes(n_classes):
+    data = replace(TEST, y=TEST.y % n_classes if n_classes < 10 else torch.arange(len(TEST)) % n_classes)
+    model = ConditionalVAE(2, n_classes=n_classes).eval()
+    explorer = explore_style(model.encode, model.decode, data, latent_dim=2)
+    assert len(explorer.images) == n_classes
+    for k in (0, n_classes - 1):
+        cell = shown_at(explorer, explorer._place(k), explorer._pitch - 10, TEST.image_shape)
+        assert np.abs(cell - levels_of(explorer.images[k], TEST.image_shape)).max() <= 2
+    assert explorer._canvas.size[1] < 520
 
 
 def test_a_frame_is_on_the_class_of_the_image_and_on_no_other(explorer):
@@ -263,7 +274,7 @@ def test_samples_are_told(model):
         ({"latent_dim": 2}, r"média \[B, Z\], com Z = latent_dim = 2, mas para \d+ imagens devolveu média de forma"),
         ({"latent_dim": 0}, "latent_dim deve ser o número de latentes, um inteiro a partir de 1, mas veio 0"),
         ({"encode": lambda x, y: x}, "deve devolver uma Normal.*devolveu Tensor"),
-        ({"decode": lambda z, y: z}, "deve devolver a verossimilhança, uma distribuição.*nem um tensor"),
+        ({"decode": lambda z, y: z}, "deve devolver a verossimilhança, uma distribuição.*e não um tensor"),
         ({"decode": lambda z, y: Bernoulli(z)}, r"D = 64 pixels, os de 'digits', mas para \d códigos a média tem"),
         ({"encode": lambda x, y: Normal(x[:, :3] / 0, x[:, :3])}, "encode devolveu NaN ou infinito"),
         ({"decode": lambda z, y: Bernoulli(torch.full((len(z), 64), torch.nan))}, "decode devolveu NaN ou infinito"),

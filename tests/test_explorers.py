@@ -6,67 +6,21 @@ import re
 import ipywidgets
 import numpy as np
 import pytest
-import torch
 from ipywidgets.widgets.widget import _instances
 from jupyter_client.manager import start_new_kernel
 from PIL import Image
-from toys_explore import Chain, ConditionalVAE, PatchCodes
+from toys_explore import EXPLORERS
 
-from vae_lessons.data import load
-from vae_lessons.explore import (
-    explore_beta,
-    explore_codes,
-    explore_elbo,
-    explore_gradients,
-    explore_gumbel,
-    explore_kmeans,
-    explore_latent,
-    explore_levels,
-    explore_merge,
-    explore_style,
-    explore_water,
-)
-from vae_lessons.models import mlp_vae
-from vae_lessons.training import History, Run, TrainConfig
+from vae_lessons import explore
+from vae_lessons.explore import explore_elbo, explore_gumbel
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
-TEST = load("digits", "test")
-_WITHOUT_MODEL = {
-    "elbo": explore_elbo,
-    "gradients": explore_gradients,
-    "gumbel": explore_gumbel,
-    "merge": explore_merge,
-    "water": explore_water,
-}
 
 
-@pytest.fixture(scope="module")
-def model():
-    torch.manual_seed(0)
-    return mlp_vae(64, 3, (16,))
-
-
-@pytest.fixture(scope="module", params=["latent", "beta", "style", "codes", "kmeans", "levels", *_WITHOUT_MODEL])
-def make(request, model):
+@pytest.fixture(scope="module", params=EXPLORERS)
+def make(request):
     """Uma função sem argumentos que cria o explorador."""
-    if request.param == "latent":
-        return lambda: explore_latent(model, TEST)
-    if request.param == "beta":
-        sweep = [Run(model, History(), TrainConfig(beta=beta)) for beta in (1.0, 4.0)]
-        return lambda: explore_beta(sweep, TEST)
-    if request.param == "style":
-        conditional = ConditionalVAE(latent_dim=3)
-        return lambda: explore_style(conditional.encode, conditional.decode, TEST, latent_dim=3)
-    if request.param == "codes":
-        patches = PatchCodes(TEST, n_codes=12)
-        return lambda: explore_codes(patches.encode, patches.decode, patches.codebook, TEST)
-    if request.param == "kmeans":
-        points = torch.randn(300, 2, generator=torch.Generator().manual_seed(0))
-        return lambda: explore_kmeans(points, torch.cat([points[:5], points[:2] + 9]))
-    if request.param == "levels":
-        chain = Chain([2, 3], n_pixels=64)
-        return lambda: explore_levels(chain.sample_below, [2, 3], (8, 8))
-    return _WITHOUT_MODEL[request.param]
+    return EXPLORERS[request.param]
 
 
 def inside(widget):
@@ -296,3 +250,9 @@ def test_an_explorer_shown_again_in_another_cell_lives_on(kernel):
     kernel.run("kept", cell="e")
     kernel.run("kept", cell="e")
     assert kernel.run("print(kept.comm is not None)") == "True"
+
+
+def test_no_explorer_is_left_out_of_these_tests():
+    assert {f"explore_{name}" for name in EXPLORERS} == {
+        name for name in explore.__all__ if name.startswith("explore_")
+    }

@@ -144,6 +144,28 @@ def test_the_split_of_phrases_does_not_change():
     ]
 
 
+# weather
+
+
+def test_weather_is_104_fortnights_of_four_measures_a_day_in_the_order_of_the_calendar():
+    train, test = load("weather"), load("weather", "test")
+    assert repr(train) == "Dataset('weather', 84 exemplos de 56 medidas)"
+    assert (len(test), train.x.dtype, train.y) == (20, torch.float32, None)
+    hottest, coldest, wind, rain = torch.cat([train.x, test.x]).unflatten(-1, (14, 4)).unbind(-1)
+    assert (hottest >= coldest).all()
+    assert (wind > 0).all()
+    assert (rain >= 0).all()
+    assert (hottest.min().item(), hottest.max().item()) == pytest.approx((-1.6, 35.6))
+    year, month = packaged.read_arrays("weather")["factors"].T.astype(int)
+    assert (np.diff(12 * year + month) >= 0).all()
+    assert (year.min(), year.max(), month.min(), month.max()) == (2012, 2015, 1, 12)
+
+
+def test_the_test_fortnights_of_weather_are_spread_over_the_seasons():
+    months = load("weather", "test").factors[:, 1]
+    assert len(months.unique()) >= 10
+
+
 # Todos: o que a pasta de cada um tem
 
 

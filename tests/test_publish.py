@@ -1,10 +1,12 @@
 """O site das lições: o que as páginas dizem, o que levam e o que nunca apagam."""
 
+import importlib.util
 import itertools
 import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import NamedTuple
 
 import nbformat
 import numpy as np
@@ -16,14 +18,17 @@ pytest.importorskip("furo", reason='falta o furo: instale o pacote com pip insta
 pytest.importorskip("quickjs", reason='falta o quickjs-ng: instale o pacote com pip install -e ".[page]"')
 
 import pages
+from ipywidgets import Button, IntSlider
+from PIL import Image
+from toys_explore import EXPLORERS
 
-from vae_lessons.explore import explore_elbo, explore_gradients, explore_gumbel
+from vae_lessons.explore import base, explore_elbo, explore_gradients, explore_gumbel
 from vae_lessons.publish import __main__ as program
-from vae_lessons.publish import recording
+from vae_lessons.publish import live, recording
 from vae_lessons.publish.formulas import FormulaError, to_html
 from vae_lessons.publish.lessons import prepare
 from vae_lessons.publish.links import Repository
-from vae_lessons.publish.site import SiteError, publish
+from vae_lessons.publish.site import SiteError, oversized, publish
 
 LESSONS = sorted(Path(__file__).parent.parent.joinpath("notebooks").glob("*.ipynb"))
 pytestmark = pytest.mark.filterwarnings("default")  # as do Sphinx e do docutils não são nossas
@@ -57,8 +62,9 @@ class Elements(HTMLParser):
 # As páginas
 
 
-def test_every_link_inside_the_site_leads_somewhere(site):
-    broken = []
+@pytest.mark.parametrize("make", [pages.toy_site, pages.stored_site, pages.gallery])
+def test_every_link_inside_a_site_leads_somewhere(make):
+    site, broken = make(), []
     for path in site.glob("*.html"):
         for attributes in Elements(path.read_text(encoding="utf-8")).all("a"):
             href = attributes.get("href", "")
@@ -161,6 +167,12 @@ def test_links_to_services_say_what_they_need(page):
     assert "uma conta do Google" in page
 
 
+def test_without_a_repository_no_page_offers_to_open_it_elsewhere():
+    for path in pages.stored_site().glob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"vae-abrir|colab\.research|mybinder|git-pull", text), path.name
+
+
 def test_only_github_has_colab():
     assert [link.name for link in Repository("https://git.escola.br/curso.git").links("01_elbo.ipynb")] == ["Binder"]
 
@@ -239,6 +251,24 @@ def test_the_program_says_what_is_missing(tmp_path, capsys, monkeypatch):
     assert "O site não foi alterado" in capsys.readouterr().err
 
 
+def test_the_program_says_everything_that_is_missing_at_once(tmp_path, capsys, monkeypatch):
+    find = importlib.util.find_spec
+    absent = {"furo", "quickjs"}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in absent else find(name))
+    assert program.main([str(tiny_lesson(tmp_path)), "--output", str(tmp_path / "site")]) == 1
+    assert 'falta furo, quickjs: pip install -e ".[page]"' in capsys.readouterr().err
+    assert not (tmp_path / "site").exists()
+
+
+def test_a_site_too_big_is_told_by_its_largest_files(tmp_path):
+    (tmp_path / "pequeno.html").write_bytes(bytes(1000))
+    (tmp_path / "grande.js").write_bytes(bytes(26_000_000))
+    warning = oversized(tmp_path, 6)
+    assert "26,0 MB" in warning
+    assert "grande.js" in warning
+    assert oversized(tmp_path, 7) == ""
+
+
 # As lições que existem
 
 
@@ -312,6 +342,49 @@ def test_a_recording_of_the_lesson_is_in_the_site(site):
     assert len(recorded["states"]) == 15
 
 
-def test_the_player_is_small():
-    player = Path(recording.__file__).parent / "static/explorador.js"
-    assert len(player.read_text(encoding="utf-8").splitlines()) <= 200
+def test_every_explorer_has_a_form_in_the_page():
+    still = EXPLORERS.keys() - pages.recordings().keys()
+    assert all(live.export(EXPLORERS[name]()) for name in still), still
+
+
+def test_a_new_explorer_is_recorded_by_saying_what_lives():
+    class Dial(base.Explorer):
+        inputs = ("angle",)
+        recorded = (("angle", (0, 90, 180)),)
+        measure = staticmethod(lambda angle: Turned(angle))
+        paint = staticmethod(lambda numbers: Image.new("RGB", (60, 40), (numbers.angle, 0, 0)))
+        describe = staticmethod(lambda numbers: f"ângulo {numbers.angle}")
+
+        def __init__(self):
+            self.controls = {"angle": IntSlider(max=180, description="ângulo"), "turn": Button(description="Girar")}
+            self.picture = base.picture(30)
+            super().__init__(self.picture)
+            self._start()
+
+    recorded = recording.record(Dial())
+    assert [int(shown[0, 0, 0]) for shown in recording.replay(recorded)] == [0, 90, 180]
+    assert recorded["texts"] == ["ângulo 0", "ângulo 90", "ângulo 180"]
+    assert recorded["others"] == ["Girar"]
+
+
+class Turned(NamedTuple):
+    angle: int
+
+
+def test_a_picture_is_cut_where_no_state_draws_and_never_near_an_edge():
+    def cut(*drawn):
+        used = np.zeros(1000, bool)
+        for a, b in drawn:
+            used[a:b] = True
+        return recording._folds(used)
+
+    assert cut((10, 480), (520, 990)) == [499]
+    assert cut((10, 480), (490, 990)) == []  # a faixa é estreita: pode ser o espaço entre duas letras
+    assert cut((10, 100), (200, 990)) == []  # sobraria quase tudo de um lado
+
+
+def test_the_player_is_a_small_module_that_needs_no_other():
+    player = (Path(recording.__file__).parent / "static/explorador.js").read_text(encoding="utf-8")
+    assert len(player.splitlines()) <= 200
+    assert "export async function mount(" in player
+    assert not re.search(r"\bimport\b|\brequire\(|fetch\(|https?:", player)

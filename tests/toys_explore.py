@@ -9,9 +9,12 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vae_lessons.data import Dataset
+from vae_lessons import explore
+from vae_lessons.data import Dataset, load
 from vae_lessons.distributions import Bernoulli, Normal
+from vae_lessons.models import VAE, mlp_vae
 from vae_lessons.publish import recording
+from vae_lessons.training import History, Run, TrainConfig
 
 _TIMES = itertools.count()
 
@@ -88,6 +91,53 @@ class Chain:
                 given = mean + self.noise * torch.randn(mean.shape, generator=generator)
             filled.append(given)
         return filled, torch.sigmoid(filled[-1] @ self.weights[-1])
+
+
+def _model() -> VAE:
+    torch.manual_seed(0)
+    return mlp_vae(64, 3, (16,))
+
+
+def _beta() -> explore.BetaExplorer:
+    model = _model()
+    sweep = [Run(model, History(), TrainConfig(beta=beta)) for beta in (1.0, 4.0)]
+    return explore.explore_beta(sweep, load("digits", "test"))
+
+
+def _style() -> explore.StyleExplorer:
+    conditional = ConditionalVAE(latent_dim=3)
+    return explore.explore_style(conditional.encode, conditional.decode, load("digits", "test"), latent_dim=3)
+
+
+def _codes() -> explore.CodesExplorer:
+    data = load("digits", "test")
+    patches = PatchCodes(data, n_codes=12)
+    return explore.explore_codes(patches.encode, patches.decode, patches.codebook, data)
+
+
+def _kmeans() -> explore.KMeansExplorer:
+    points = torch.randn(300, 2, generator=torch.Generator().manual_seed(0))
+    return explore.explore_kmeans(points, torch.cat([points[:5], points[:2] + 9]))
+
+
+def _levels() -> explore.LevelsExplorer:
+    return explore.explore_levels(Chain([2, 3], n_pixels=64).sample_below, [2, 3], (8, 8))
+
+
+# Todos os exploradores que há, cada um por uma função sem argumentos que o cria.
+EXPLORERS = {
+    "latent": lambda: explore.explore_latent(_model(), load("digits", "test")),
+    "beta": _beta,
+    "codes": _codes,
+    "elbo": explore.explore_elbo,
+    "gradients": explore.explore_gradients,
+    "gumbel": explore.explore_gumbel,
+    "kmeans": _kmeans,
+    "levels": _levels,
+    "merge": explore.explore_merge,
+    "style": _style,
+    "water": explore.explore_water,
+}
 
 
 def pixels(explorer) -> np.ndarray:

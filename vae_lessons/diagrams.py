@@ -15,7 +15,18 @@ _MIDDLE = 186  # altura do eixo por onde os dados passam
 _X_AT, _ENCODER_AT, _PARAMETERS_AT, _Z_AT, _F_AT = 70, 208, 376, 556, 752  # no fluxo do sorteio, da esquerda à direita
 
 # O mapa da série: o centro de cada lição e metade do tamanho das caixas.
-_PLACES = {"00": (112, 164), "01": (344, 84), "02": (576, 84), "05": (808, 84), "03": (576, 244), "04": (808, 244)}
+_PLACES = {
+    "00": (112, 84),
+    "01": (344, 84),
+    "02": (576, 84),
+    "04": (112, 250),
+    "03": (460, 250),
+    "05": (808, 250),
+    "06": (112, 416),
+    "09": (344, 416),
+    "07": (576, 416),
+    "08": (808, 416),
+}
 _HALF_WIDTH, _HALF_HEIGHT = 94, 52
 
 
@@ -119,7 +130,7 @@ def reparameterization() -> Diagram:
 
 def series_map() -> Diagram:
     """O mapa da série: o que cada lição responde, quanto leva e de que outras depende; e as que estão em preparação."""
-    width, below, height, columns = 920, 344, 520, (32, 252, 502, 716)
+    width, below, height, columns = 920, 504, 680, (32, 312, 592)
     lessons = {lesson.number: lesson for lesson in series.LESSONS}
     needed = [(before, n) for n, lesson in lessons.items() for before in lesson.needs]
     helpful = [(before, n) for n, lesson in lessons.items() for before in lesson.helped_by]
@@ -128,10 +139,10 @@ def series_map() -> Diagram:
         *(_arrow(*_between(*pair)) for pair in needed),
         *(_arrow(*_between(*pair), dashed=True) for pair in helpful),
         *(shape for n, lesson in lessons.items() for shape in _lesson_box(lesson, *_PLACES[n])),
-        _arrow(40, 276, 92, 276),
-        _text(102, 281, "é preciso ter lido", size=14, anchor="start"),
-        _arrow(40, 302, 92, 302, dashed=True),
-        _text(102, 307, "convém ter lido", size=14, anchor="start"),
+        _arrow(716, 68, 768, 68),
+        _text(778, 73, "é preciso ter lido", size=14, anchor="start"),
+        _arrow(716, 94, 768, 94, dashed=True),
+        _text(778, 99, "convém ter lido", size=14, anchor="start"),
         f'<rect x="14" y="{below}" width="{width - 28}" height="{height - below - 14}" rx="12" fill="{SILVER}" '
         f'fill-opacity="0.12" stroke="{SILVER}" stroke-dasharray="6 4"/>',
         _text(32, below + 26, "Em preparação", size=15, color=FAINT, weight="bold", anchor="start"),

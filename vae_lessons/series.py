@@ -27,13 +27,22 @@ LESSONS = (
     Lesson("03", "03_vae.ipynb", "O VAE", "Como treinar um gerador?", ("00",), ("01", "02"), (50, 95)),
     Lesson("04", "04_beta_vae.ipynb", "O β-VAE", "Quanto vale um nat?", ("03",), (), (60, 75)),
     Lesson("05", "05_gumbel_softmax.ipynb", "Gumbel-Softmax", "E se z for discreto?", ("02", "03"), (), (65, 85)),
+    Lesson(
+        *("06", "06_colapso_da_posterior.ipynb", "Colapso da posterior"),
+        *("Por que z não diz nada?", ("03",), ("04",), (55, 70)),
+    ),
+    Lesson(
+        *("07", "07_cvae_e_semissupervisao.ipynb", "CVAE e semissupervisão"),
+        *("E com poucos rótulos?", ("03",), ("05",), (50, 55)),
+    ),
+    Lesson("08", "08_vq_vae.ipynb", "O VQ-VAE", "Cabe num dicionário?", ("03",), ("05",), (60, 70)),
+    Lesson(
+        *("09", "09_hierarquia_e_sequencias.ipynb", "Hierarquia e sequências"),
+        *("Quantos andares tem z?", ("03",), ("04",), (50, 70)),
+    ),
 )
 
 COMING = {
-    "06": "Colapso da posterior",
-    "07": "CVAE e semissupervisão",
-    "08": "VQ-VAE",
-    "09": "Hierarquia e sequências",
     "10": "Fluxos na posterior",
     "11": "Reparametrização implícita",
     "12": "Expressão gênica",

@@ -28,6 +28,9 @@ def load(
     "mnist_5k": 5.000 dígitos manuscritos de MNIST, 28×28, as primeiras 500 imagens de cada classe do treino dele ·
     "phrases": 2.562 frases em português, de 2 a 12 palavras de um vocabulário de 377, os nomes de emojis; cada linha
     são 14 símbolos int64, que `data.phrases` lê e escreve (`phrases.text(x)`, `phrases.tokens(frases)`), sem y ·
+    "weather": 104 quinzenas do tempo em Seattle, de 2012 a 2015 (NOAA): 14 dias seguidos, cada um com as temperaturas
+    máxima e mínima (°C), o vento (m/s) e a chuva (mm), em float32 [104, 14·4]; os fatores são o ano e o mês do primeiro
+    dia, e não há y ·
     "mnist": 70.000 dígitos manuscritos, 28×28 (LeCun et al., 1998) ·
     "fashion_mnist": 70.000 fotos de roupas, 28×28 (Xiao, Rasul e Vollgraf, 2017, arXiv:1708.07747).
     Os dois últimos vivem em arquivos, procurados em `root`, depois na pasta que a variável de ambiente VAE_LESSONS_DATA
@@ -37,8 +40,9 @@ def load(
     split: "train" ou "test"; em "digits" e "mnist_5k", partição fixa e estratificada por classe, quatro quintos e um
     quinto; em "phrases", a mesma coisa por comprimento, e as palavras de cada frase do teste estão todas no treino, mas
     nunca as mesmas numa frase só: ainda assim, 95% delas estão a uma palavra, trocada, a mais ou a menos, de uma frase
-    do treino; em "mnist" e "fashion_mnist", a de origem, 60.000 e 10.000 · device: onde pôr os tensores, com os nomes
-    de TrainConfig, "auto" inclusive (padrão: CPU) · root: pasta dos arquivos de "mnist" e "fashion_mnist".
+    do treino; em "weather", uma quinzena a cada cinco vai para o teste; em "mnist" e "fashion_mnist", a de origem,
+    60.000 e 10.000 · device: onde pôr os tensores, com os nomes de TrainConfig, "auto" inclusive (padrão: CPU) ·
+    root: pasta dos arquivos de "mnist" e "fashion_mnist".
     Levanta ValueError se o nome, a partição ou o dispositivo não existirem, ou se um arquivo não for o esperado, e
     FileNotFoundError, dizendo que arquivos pôr em que pasta, se não houver nem arquivos nem rede.
     """

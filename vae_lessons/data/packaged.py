@@ -47,6 +47,12 @@ PACKAGED = {
         dtype=torch.int64,
         columns="símbolos",
     ),
+    "weather": Packaged(
+        arrays=("x", "factors"),
+        sha256="b1626a9f2989cbdbc10655064ef3d887d8798a8286fc72fb693ba834bc4b907c",
+        dtype=torch.float32,
+        columns="medidas",
+    ),
 }
 
 

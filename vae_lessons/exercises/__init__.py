@@ -3,13 +3,35 @@
 `checking` sabe corrigir; cada `lesson_NN` descreve os exercícios da sua lição: a solução e os erros conhecidos.
 """
 
-from vae_lessons.exercises import lesson_00, lesson_01, lesson_02, lesson_03, lesson_04, lesson_05
+from vae_lessons.exercises import (
+    lesson_00,
+    lesson_01,
+    lesson_02,
+    lesson_03,
+    lesson_04,
+    lesson_05,
+    lesson_06,
+    lesson_07,
+    lesson_08,
+    lesson_09,
+)
 from vae_lessons.exercises.checking import Exercise, grade
 from vae_lessons.exercises.verdict import Result, display_result
 
 EXERCISES: dict[str, Exercise] = {
     exercise.id: exercise
-    for lesson in (lesson_00, lesson_01, lesson_02, lesson_03, lesson_04, lesson_05)
+    for lesson in (
+        lesson_00,
+        lesson_01,
+        lesson_02,
+        lesson_03,
+        lesson_04,
+        lesson_05,
+        lesson_06,
+        lesson_07,
+        lesson_08,
+        lesson_09,
+    )
     for exercise in lesson.EXERCISES
 }
 

@@ -1,5 +1,7 @@
 """As funções que uma lição entrega a um explorador: como se chamam, e o que se confere antes de confiar nelas."""
 
+import contextlib
+import functools
 from collections.abc import Callable
 
 import torch
@@ -9,22 +11,29 @@ from vae_lessons.models import evaluating
 
 
 def quiet(name: str, function: Callable) -> Callable:
-    """`function`, chamada sem gradiente e, se for um módulo ou um método de um, em modo de avaliação.
+    """`function`, chamada sem gradiente e com os módulos que se veem nela em modo de avaliação: se ela for um, se for
+    método de um ou se for um functools.partial que leva algum.
 
     Levanta TypeError se não se puder chamar; `name` é como ela se chama no explorador.
     """
     if not callable(function):
         raise TypeError(f"{name} deve ser uma função ou um módulo do PyTorch, mas veio {type(function).__name__}.")
-    owner = function if isinstance(function, nn.Module) else getattr(function, "__self__", None)
 
     def call(*args, **kwargs):
-        if isinstance(owner, nn.Module):
-            with evaluating(owner):
-                return function(*args, **kwargs)
-        with torch.no_grad():
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(torch.no_grad())
+            for module in _modules(function):
+                stack.enter_context(evaluating(module))
             return function(*args, **kwargs)
 
     return call
+
+
+def _modules(function: Callable) -> list[nn.Module]:
+    candidates = [function, getattr(function, "__self__", None)]
+    if isinstance(function, functools.partial):
+        candidates += [*function.args, *function.keywords.values(), *_modules(function.func)]
+    return [candidate for candidate in candidates if isinstance(candidate, nn.Module)]
 
 
 def require_steady(name: str, answer: Callable[[int], Tensor]) -> None:

@@ -26,7 +26,7 @@ from vae_lessons.explore.pointing import pointable, within
 
 _OFFERED = 500  # imagens entre as quais se escolhe
 _AT_ONCE = 256  # imagens codificadas, ou grades decodificadas, de uma vez: limita a memória
-_VISIBLE = 0.02  # a diferença de um pixel, numa escala de 0 a 1, a partir da qual se contorna
+_VISIBLE = 0.05  # a diferença de um pixel, numa escala de 0 a 1, a partir da qual se contorna
 _RECORDED = 6  # códigos que a página oferece
 _MOST_RECORDED = 7  # linhas e colunas da grade que a página oferece
 
@@ -124,7 +124,8 @@ class CodesExplorer(Explorer):
         image = [title("A imagem"), c["index"]]
         change = [title("A célula e o código que se põe nela"), c["row"], c["column"], c["code"], self.caption]
         hand = pointable(self.picture, _LABEL, size=(_WIDTH, _HEIGHT), at=self._point, keys=self._step)
-        super().__init__(row(hand, column(300, *image, *change, row(c["keep"], c["original"]))))
+        note = text("Na figura, a célula e o código também se escolhem com um clique.")
+        super().__init__(row(hand, column(300, *image, *change, row(c["keep"], c["original"]), note)))
         c["index"].observe(self._forget, "value")
         c["keep"].on_click(lambda _: self._keep())
         c["original"].on_click(lambda _: self._undo())
@@ -147,11 +148,9 @@ class CodesExplorer(Explorer):
         return CodesNumbers(index, row, column, code, own, codes, before, after)
 
     def paint(self, numbers: CodesNumbers) -> Image.Image:
-        parts = self._paint_grid(numbers), self._paint_pictures(numbers)
-        panel = self._canvas.panel(0)
-        for part in parts:
-            part(panel)
-        chart = self._canvas.panel(1)
+        panel, chart = self._canvas.panel(0), self._canvas.panel(1)
+        self._paint_grid(panel, numbers)
+        self._paint_pictures(panel, numbers)
         (self._paint_map if self.codebook.shape[1] == 2 else self._paint_usage)(chart, numbers)
         return self._canvas.image(panel, chart)
 
@@ -178,14 +177,10 @@ class CodesExplorer(Explorer):
     def _point(self, x: float, y: float) -> None:
         """Na grade ou na imagem, escolhe a célula; embaixo, o código."""
         h, w = self.indices.shape[1:]
-        width, height = _shown_size(self._greys.image_shape, _SIDE)
-        left, top = _PICTURE + (_SIDE - width) / 2, _TOP + (_SIDE - height) / 2
-        for across, down, tall, wide in (
-            (x - _GRID, y - _TOP, h * self._cell, w * self._cell),
-            (x - left, y - top, height, width),
-        ):
-            if 0 <= across < wide and 0 <= down < tall:
-                self._choose(row=int(down / tall * h), column=int(across / wide * w))
+        for left, top, width, height in ((_GRID, _TOP, w * self._cell, h * self._cell), self._decoded_box):
+            across, down = (x - left) / width, (y - top) / height
+            if 0 <= across < 1 and 0 <= down < 1:
+                self._choose(row=int(down * h), column=int(across * w))
         if x > _CHART and y > _LINE - _SMALL / 2:
             self._choose(code=self._code_at(x, y))
 
@@ -282,50 +277,41 @@ class CodesExplorer(Explorer):
         decoded = torch.cat([self._decode(part.to(self._device)).float().cpu() for part in grids.split(_AT_ONCE)])
         return int((decoded - decoded[own]).square().sum(1).argmax())
 
-    def _paint_grid(self, numbers: CodesNumbers) -> Callable[[Panel], None]:
-        """Os números dos códigos; a célula escolhida cheia, e as trocas mantidas na cor dela."""
+    def _paint_grid(self, panel: Panel, numbers: CodesNumbers) -> None:
+        """Os números dos códigos, com a célula escolhida cheia e as trocas mantidas na cor dela; embaixo, a troca."""
+        side = self._cell
+        size = max(6, min(17, int(side * (0.42 if len(self.codebook) <= 100 else 0.34))))
+        for (line, place), code in np.ndenumerate(numbers.codes.numpy()):
+            x, y = _GRID + (place + 0.5) * side, _TOP + (line + 0.5) * side
+            chosen = (line, place) == (numbers.row, numbers.column)
+            changed = bool(code != numbers.own[line, place])
+            if chosen:
+                panel.bar(x - side / 2, x + side / 2, y + side / 2, y - side / 2, _CHOSEN)
+            color = GREYS[-1] if chosen else _CHOSEN if changed else GREYS[0]
+            panel.text(x, y, str(code), color, anchor="mm", size=size, bold=chosen or changed)
+        middle, below = _GRID + _SIDE / 2, _TOP + _SIDE + 21
+        own = str(int(numbers.own[numbers.row, numbers.column]))
+        arrow = middle + 46 + 9 * len(own)
+        where = f"linha {numbers.row}, coluna {numbers.column}:"
+        panel.text(middle + 30, below, where, GREYS[0], anchor="rs", size=13)
+        panel.text(middle + 38, below, own, _OWN, size=13, bold=True)
+        panel.text(arrow, below, "→", GREYS[0], size=13)
+        panel.text(arrow + 20, below, str(numbers.code), _CHOSEN, size=13, bold=True)
 
-        def paint(panel: Panel) -> None:
-            side = self._cell
-            size = max(6, min(17, int(side * (0.42 if len(self.codebook) <= 100 else 0.34))))
-            for (line, place), code in np.ndenumerate(numbers.codes.numpy()):
-                x, y = _GRID + (place + 0.5) * side, _TOP + (line + 0.5) * side
-                chosen = (line, place) == (numbers.row, numbers.column)
-                changed = code != numbers.own[line, place]
-                if chosen:
-                    panel.bar(x - side / 2, x + side / 2, y + side / 2, y - side / 2, _CHOSEN)
-                color = GREYS[-1] if chosen else _CHOSEN if changed else GREYS[0]
-                panel.text(x, y, str(code), color, anchor="mm", size=size, bold=chosen or bool(changed))
-            middle, below = _GRID + _SIDE / 2, _TOP + _SIDE + 21
-            own = str(int(numbers.own[numbers.row, numbers.column]))
-            where = f"linha {numbers.row}, coluna {numbers.column}:"
-            panel.text(middle + 30, below, where, GREYS[0], anchor="rs", size=13)
-            panel.text(middle + 38, below, own, _OWN, size=13, bold=True)
-            panel.text(middle + 46 + 9 * len(own), below, "→", GREYS[0], size=13)
-            panel.text(middle + 66 + 9 * len(own), below, str(numbers.code), _CHOSEN, size=13, bold=True)
-
-        return paint
-
-    def _paint_pictures(self, numbers: CodesNumbers) -> Callable[[Panel], None]:
+    def _paint_pictures(self, panel: Panel, numbers: CodesNumbers) -> None:
         """A imagem com as trocas, o contorno do que mudou e a célula; embaixo, a original e a sem trocas."""
-
-        def paint(panel: Panel) -> None:
-            width, height = _shown_size(self._greys.image_shape, _SIDE)
-            middle = _PICTURE + _SIDE / 2, _TOP + _SIDE / 2
-            panel.picture(*middle, self._greys.levels(numbers.after), side=_SIDE)
-            left, top = middle[0] - width / 2, middle[1] - height / 2
-            changed = (numbers.difference > _VISIBLE).reshape(self._greys.image_shape).numpy()
-            for x, y in _edges(changed):
-                rows, columns = changed.shape
-                panel.curve(left + x * width / columns, top + y * height / rows, _CHOSEN, width=2)
-            h, w = numbers.codes.shape
-            x, y = left + numbers.column * width / w, top + numbers.row * height / h
-            panel.outline(x, x + width / w, y, y + height / h, GREYS[-1], width=1)
-            original = self.data.batch(self.data.x[numbers.index][None], "none")[0]
-            panel.picture(_ORIGINAL, _LINE, self._original_greys.levels(original), side=_SMALL)
-            panel.picture(_UNCHANGED, _LINE, self._greys.levels(numbers.before), side=_SMALL)
-
-        return paint
+        panel.picture(_PICTURE + _SIDE / 2, _TOP + _SIDE / 2, self._greys.levels(numbers.after), side=_SIDE)
+        left, top, width, height = self._decoded_box
+        changed = (numbers.difference > _VISIBLE).reshape(self._greys.image_shape).numpy()
+        rows, columns = changed.shape
+        for x, y in _edges(changed):
+            panel.curve(left + x * width / columns, top + y * height / rows, _CHOSEN, width=2)
+        h, w = numbers.codes.shape
+        x, y = left + numbers.column * width / w, top + numbers.row * height / h
+        panel.outline(x, x + width / w, y, y + height / h, GREYS[-1], width=1)
+        original = self.data.batch(self.data.x[numbers.index][None], "none")[0]
+        panel.picture(_ORIGINAL, _LINE, self._original_greys.levels(original), side=_SMALL)
+        panel.picture(_UNCHANGED, _LINE, self._greys.levels(numbers.before), side=_SMALL)
 
     def _paint_usage(self, panel: Panel, numbers: CodesNumbers) -> None:
         """Uma barra por código; a do escolhido em destaque."""
@@ -346,6 +332,14 @@ class CodesExplorer(Explorer):
     def _cell(self) -> float:
         """O lado de uma célula da grade de números."""
         return _SIDE / max(self.indices.shape[1:])
+
+    @property
+    def _decoded_box(self) -> tuple[float, float, float, float]:
+        """Onde fica a imagem decodificada: esquerda, alto, largura e altura."""
+        height, width = self._greys.image_shape
+        zoom = max(1, _SIDE * SCALE // max(height, width)) / SCALE  # o de Panel.picture
+        width, height = zoom * width, zoom * height
+        return _PICTURE + (_SIDE - width) / 2, _TOP + (_SIDE - height) / 2, width, height
 
     def _frame(self) -> Figure:
         """O que não muda: os títulos, as linhas da grade e o gráfico de baixo."""
@@ -383,7 +377,7 @@ class CodesExplorer(Explorer):
         top, bottom = _LINE - _SMALL / 2 + 2, _HEIGHT - 2
         codebook = self.codebook.double().numpy()
         ax = _axes(fig, _CHART, _WIDTH - 6, top, bottom)
-        xlim, ylim = voronoi.frame(codebook, codebook)
+        xlim, ylim = voronoi.frame(codebook, codebook, margin=0.5)
         stretch = (_WIDTH - 6 - _CHART) / (bottom - top)
         middle, reach = sum(xlim) / 2, stretch * (xlim[1] - xlim[0]) / 2
         xlim = middle - reach, middle + reach
@@ -427,12 +421,6 @@ def _edges(inside: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     across = [(np.array([j, j + 1]), np.array([i, i])) for i, j in np.argwhere(padded[:-1, 1:-1] != padded[1:, 1:-1])]
     down = [(np.array([j, j]), np.array([i, i + 1])) for i, j in np.argwhere(padded[1:-1, :-1] != padded[1:-1, 1:])]
     return across + down
-
-
-def _shown_size(image_shape: tuple[int, int], side: float) -> tuple[float, float]:
-    """(largura, altura), em pixels da tela, com que Panel.picture mostra a imagem."""
-    zoom = max(1, int(side * SCALE) // max(image_shape))
-    return image_shape[1] * zoom / SCALE, image_shape[0] * zoom / SCALE
 
 
 def _spread(size: int) -> tuple[int, ...]:

@@ -89,7 +89,8 @@ class KMeansExplorer(Explorer):
         self.caption = text()
         c = self.controls = _controls(steps)
         explanation = text(
-            "A cada passo, todo código vai à média dos pontos da sua região; depois, as regiões se refazem."
+            "A cada passo, todo código vai à média dos pontos da sua região; depois, as regiões se refazem. "
+            "Na figura, o ponto do gráfico se arrasta."
         )
         walk = [title("Os passos"), c["step"], explanation]
         dead = [title("Códigos sem pontos"), c["restart"], self.caption]

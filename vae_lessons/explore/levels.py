@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from vae_lessons import style
-from vae_lessons.explore.base import Explorer, column, picture, row, title
+from vae_lessons.explore.base import Explorer, column, picture, row, text, title
 from vae_lessons.explore.calls import quiet
 from vae_lessons.explore.canvas import GREYS, Canvas, Panel
 from vae_lessons.explore.images import Greys
@@ -25,7 +25,7 @@ _SPREAD = 48  # imagens de que se mede o desvio; as primeiras são as da tela
 _MEASURED = 200  # sorteios de que sai o alcance dos controles
 _PER_LEVEL = 2  # coordenadas de cada nível com controle
 _STEP = 0.1
-_SEED = 0
+_SEED, _REFERENCES = 0, 10_000  # a partir delas se contam os sorteios e as referências
 
 # Em pixels da tela, contados do canto de cima à esquerda.
 _WIDTH, _HEIGHT = 660, 380
@@ -89,7 +89,7 @@ class LevelsExplorer(Explorer):
         self._sample_below, self._sizes = quiet("sample_below", sample_below), latent_dims
         self._greys, self._reference = Greys(image_shape), 0
         self._require_suitable()
-        marginal, _ = self._sample([self._top(_MEASURED, seed=_SEED)], _MEASURED, seed=_SEED)
+        marginal, _ = self._sample([self._top(_MEASURED, seed=_SEED)], seed=_SEED)
         self._coordinates = [self._most_telling(level, marginal) for level in range(len(latent_dims))]
         self._canvas = Canvas(self._frame(), [*GREYS, style.GREY, style.SILVER, _FIXED, _FREE])
         self.picture = picture(_WIDTH, "vae-picture")
@@ -100,7 +100,7 @@ class LevelsExplorer(Explorer):
         self.recorded = (("fixed", None), *((name, _positions(sliders[name])) for name in by_level[:2]))
         fix = [title("Fixar, do topo para baixo"), c["fixed"]]
         move = [title("O que está fixo"), *(slider.with_number() for slider in sliders.values()), c["reference"]]
-        rest = [title("O que está abaixo"), c["again"]]
+        rest = [title("O que está abaixo"), c["again"], text("Na figura, clique num nível para fixar até ele.")]
         hand = pointable(self.picture, _LABEL, size=(_WIDTH, _HEIGHT), at=self._point, keys=self._step)
         super().__init__(row(hand, column(300, *fix, *move, *rest)))
         self._place_reference()
@@ -109,7 +109,8 @@ class LevelsExplorer(Explorer):
         self._start()
 
     def __repr__(self) -> str:
-        return f"LevelsExplorer({len(self._sizes)} níveis, latent_dims={self._sizes})"
+        levels = "1 nível" if len(self._sizes) == 1 else f"{len(self._sizes)} níveis"
+        return f"LevelsExplorer({levels}, latent_dims={self._sizes})"
 
     def values(self) -> dict:
         return {**super().values(), "draw": self._draw, "reference": self._reference}
@@ -146,9 +147,9 @@ class LevelsExplorer(Explorer):
             for dim in self._coordinates[level]
         )
         held = f" ({values})" if values else ""
+        rest = " e o resto sorteado" if numbers.fixed < len(self._sizes) else ": são uma só"
         return (
-            f"{_SHOWN} imagens com {self._words(numbers.fixed)}{held} e o resto sorteado. "
-            f"Desvio padrão médio dos pixels: {spreads}."
+            f"{_SHOWN} imagens com {self._words(numbers.fixed)}{held}{rest}. Desvio padrão médio dos pixels: {spreads}."
         )
 
     def _show(self) -> None:
@@ -190,9 +191,9 @@ class LevelsExplorer(Explorer):
     # O modelo
 
     def _top(self, n: int, *, seed: int) -> Tensor:
-        return torch.randn(n, self._sizes[0], generator=torch.Generator().manual_seed(1000 + seed))
+        return torch.randn(n, self._sizes[0], generator=torch.Generator().manual_seed(seed))
 
-    def _sample(self, given: list[Tensor], n: int, *, seed: int) -> tuple[list[Tensor], Tensor]:
+    def _sample(self, given: list[Tensor], *, seed: int) -> tuple[list[Tensor], Tensor]:
         """Os níveis todos e as imagens, dados os `len(given)` de cima."""
         latents = [*given, *[None] * (len(self._sizes) - len(given))]
         latents, pictures = self._sample_below(latents, torch.Generator().manual_seed(seed))
@@ -200,13 +201,13 @@ class LevelsExplorer(Explorer):
 
     def _held(self, reference: int) -> list[Tensor]:
         """Os valores [1, Z] de cada nível na referência."""
-        latents, _ = self._sample([self._top(1, seed=reference)], 1, seed=reference)
+        latents, _ = self._sample([self._top(1, seed=_REFERENCES + reference)], seed=_REFERENCES + reference)
         return latents
 
     def _redrawn(self, held: list[Tensor], draw: int) -> Tensor:
         """As imagens [48, D] com os níveis `held` fixos."""
         given = [values.expand(_SPREAD, -1) for values in held] or [self._top(_SPREAD, seed=draw)]
-        return self._sample(given, _SPREAD, seed=draw)[1]
+        return self._sample(given, seed=draw)[1]
 
     def _most_telling(self, level: int, marginal: list[Tensor]) -> list[int]:
         """As coordenadas do nível que mais mudam a imagem quando andam um desvio padrão, com o mesmo ruído abaixo."""
@@ -217,7 +218,7 @@ class LevelsExplorer(Explorer):
             moved = [values.expand(size, -1) for values in held[: level + 1]]
             moved[level] = moved[level] + sign * shifts.to(moved[level])
             still = [values.expand(size, -1) for values in held[: level + 1]]
-            before, after = (self._sample(given, size, seed=_SEED)[1] for given in (still, moved))
+            before, after = (self._sample(given, seed=_SEED)[1] for given in (still, moved))
             effects = effects + (after - before).square().sum(1)
         return sorted(effects.argsort(descending=True, stable=True)[:_PER_LEVEL].tolist())
 

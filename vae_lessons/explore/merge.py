@@ -94,7 +94,9 @@ class MergeExplorer(Explorer):
         self.picture = picture(_WIDTH, "vae-picture")
         prior = [title("De cima"), c["prior_mean"].with_number(), c["prior_precision"].with_number()]
         message = [title("De baixo"), c["message_mean"].with_number(), c["message_precision"].with_number()]
-        note = text("Precisão é 1 ÷ variância: quanto mais alta e estreita a curva, mais ela pesa.")
+        note = text(
+            "Precisão é 1 ÷ variância: quanto mais estreita a curva, mais ela pesa. Na figura, as duas se arrastam."
+        )
         self._held, self._last = None, -math.inf
         hand = pointable(self.picture, _LABEL, size=(_WIDTH, _HEIGHT), at=self._point, keys=self._step)
         super().__init__(row(hand, column(340, *prior, *message, c["asleep"], note)))
@@ -213,7 +215,7 @@ def _frame() -> Figure:
 
 
 def _controls() -> dict[str, widgets.Widget]:
-    slider = {"style": {"description_width": "136px"}, "layout": {"width": "auto"}}
+    slider = {"style": {"description_width": "160px"}, "layout": {"width": "auto"}}
 
     def mean(value: float, whose: str) -> ExactSlider:
         return ExactSlider(

@@ -121,7 +121,7 @@ class StyleExplorer(Explorer):
         self.codes, spread, activity = self._encoded(latent_dim)
         self._require_pictures()
         self.order = activity.argsort(descending=True, stable=True).tolist()
-        self._canvas = Canvas(self._frame(spread), [*GREYS, style.GREY, _CHOSEN])
+        self._canvas = Canvas(self._frame(), [*GREYS, style.GREY, _CHOSEN])
 
         one_of_each = [int((data.y[:_OFFERED] == k).int().argmax()) for k in data.y[:_OFFERED].unique()]
         self.recorded = (
@@ -138,7 +138,8 @@ class StyleExplorer(Explorer):
         )
         ranking = [text("Do latente mais ativo ao menos:")] if latent_dim > 1 else []
         image = [title("A imagem que se codifica"), c["index"]]
-        walk = [title("Andar a partir do código"), *ranking, sliders, row(c["code"], c["random"])]
+        note = text("Na figura, os pontos da faixa de baixo se arrastam.")
+        walk = [title("Andar a partir do código"), *ranking, sliders, row(c["code"], c["random"]), note]
         hand = pointable(self.picture, _LABEL, size=self._canvas.size, at=self._point, keys=self._step)
         super().__init__(row(hand, column(300, *image, *walk)))
         c["index"].observe(self._encode_chosen, "value")
@@ -229,15 +230,16 @@ class StyleExplorer(Explorer):
     def _require_pictures(self) -> None:
         def answer(n: int) -> Tensor:
             decoded = getattr(self._decode(self.codes[:n], self.data.y[:n]), "mean", None)
-            expected = n, self.data.x.shape[1]
-            if not isinstance(decoded, Tensor) or decoded.shape != expected:
-                found = f"forma {tuple(decoded.shape)}" if isinstance(decoded, Tensor) else "nenhuma"
+            n_pixels = self.data.x.shape[1]
+            if not isinstance(decoded, Tensor):
                 raise ValueError(
-                    f"decode(z, y) deve devolver a verossimilhança, com média [B, D] e D = {expected[1]} pixels, os de "
-                    f"{self.data.name!r}, mas para {n} códigos a média tem {found}."
-                    if isinstance(decoded, Tensor)
-                    else "decode(z, y) deve devolver a verossimilhança, uma distribuição com média [B, D], e não uma "
-                    "amostra nem um tensor: por exemplo, Bernoulli(logits)."
+                    "decode(z, y) deve devolver a verossimilhança, uma distribuição com média [B, D], e não um "
+                    "tensor: por exemplo, Bernoulli(logits)."
+                )
+            if decoded.shape != (n, n_pixels):
+                raise ValueError(
+                    f"decode(z, y) deve devolver a verossimilhança, com média [B, D] e D = {n_pixels} pixels, os de "
+                    f"{self.data.name!r}, mas para {n} códigos a média tem forma {tuple(decoded.shape)}."
                 )
             return decoded
 
@@ -252,10 +254,7 @@ class StyleExplorer(Explorer):
 
     def _paint_images(self, numbers: StyleNumbers) -> Panel:
         """A original e, à direita, as classes; uma moldura na classe dela."""
-        panel, columns = self._canvas.panel(0), self._columns
-        pitch = (_RIGHT - _LEFT) / columns
-        height = self._rows * (pitch + _NAME)
-        middle = _TOP + height / 2
+        panel, pitch, middle = self._canvas.panel(0), self._pitch, _TOP + self._height / 2
         if numbers.label is None:
             for i, words in enumerate(("z sorteado", "de N(0, I):", "não há original")):
                 panel.text(_MIDDLE, middle - 12 + 20 * i, words, style.GREY, anchor="ms", size=14)
@@ -293,19 +292,23 @@ class StyleExplorer(Explorer):
         return min(n_classes, 5) if n_classes <= 10 else 8
 
     @property
-    def _rows(self) -> int:
-        return -(-len(self._names) // self._columns)
+    def _pitch(self) -> float:
+        """De uma classe à vizinha."""
+        return min((_RIGHT - _LEFT) / self._columns, _SIDE)
+
+    @property
+    def _height(self) -> float:
+        """A da original e das classes, com os nomes."""
+        return max(-(-len(self._names) // self._columns) * (self._pitch + _NAME), _SIDE + 2 * _NAME)
 
     def _place(self, k: int) -> tuple[float, float]:
         """O meio da imagem da classe k."""
-        pitch = (_RIGHT - _LEFT) / self._columns
         line, place = divmod(k, self._columns)
-        return _LEFT + (place + 0.5) * pitch, _TOP + line * (pitch + _NAME) + pitch / 2
+        return _LEFT + (place + 0.5) * self._pitch, _TOP + line * (self._pitch + _NAME) + self._pitch / 2
 
-    def _frame(self, spread: Tensor) -> Figure:
+    def _frame(self) -> Figure:
         """O que não muda: os títulos, os nomes das classes e, em cada latente, onde ficam os códigos."""
-        pitch = (_RIGHT - _LEFT) / self._columns
-        top = round(_TOP + self._rows * (pitch + _NAME) + 4)
+        top = round(_TOP + self._height + 4)
         height = top + _STRIP
         fig = Figure(figsize=(_WIDTH / 100, height / 100))
 
@@ -318,7 +321,7 @@ class StyleExplorer(Explorer):
         images.text((_LEFT + _RIGHT) / 2, _TITLE, "o mesmo z, em cada classe", ha="center", weight="bold", fontsize=11)
         for k, name in enumerate(self._names):
             x, y = self._place(k)
-            images.text(x, y + pitch / 2 + 14, name, ha="center", fontsize=10.5, weight="bold")
+            images.text(x, y + self._pitch / 2 + 14, name, ha="center", fontsize=10.5, weight="bold")
 
         dims = self.order[:_MOST_SHOWN]
         low, high = torch.quantile(self.codes[:, dims].double().cpu(), torch.tensor([0.025, 0.975]).double(), dim=0)

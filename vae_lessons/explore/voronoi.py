@@ -34,10 +34,13 @@ def borders(regions: np.ndarray) -> np.ndarray:
     return found
 
 
-def frame(points: np.ndarray, codebook: np.ndarray) -> tuple[tuple[float, float], tuple[float, float]]:
-    """xlim e ylim do quadrado em que cabem os pontos [N, 2] e, se não estiverem longe demais deles, os códigos."""
+def frame(points: np.ndarray, codebook: np.ndarray, *, margin: float = 0.1) -> tuple[tuple[float, float], ...]:
+    """xlim e ylim do quadrado em que cabem os pontos [N, 2] e, se não estiverem longe demais deles, os códigos.
+
+    margin: a folga em volta dos pontos, em fração do que eles ocupam.
+    """
     low, high = points.min(0), points.max(0)
-    center, reach = (low + high) / 2, 0.55 * float((high - low).max()) or 1.0
+    center, reach = (low + high) / 2, 0.5 * (1 + margin) * float((high - low).max()) or 1.0
     farthest = 1.08 * float(np.abs(codebook - center).max())
     reach = min(max(reach, farthest), 1.6 * reach)
     return tuple((float(middle - reach), float(middle + reach)) for middle in center)

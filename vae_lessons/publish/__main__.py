@@ -7,12 +7,13 @@ As lições são executadas. Se uma falhar, o site que havia fica como estava. �
 """
 
 import argparse
+import importlib.util
 import sys
 
 from vae_lessons.authoring.arguments import add_lessons, chosen_lessons
 from vae_lessons.files import user_path
 
-_EXTRA = 'Falta {}, que monta as páginas. Instale-o com: pip install -e ".[page]"'
+_PAGE = ("docutils", "furo", "myst_nb", "nbclient", "nbformat", "quickjs", "sphinx")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,12 +29,12 @@ def main(arguments: list[str] | None = None) -> int:
     if options.hub and not options.repository:
         parser.error("--hub pede também --repository: é de lá que o JupyterHub traz as lições.")
     lessons = chosen_lessons(parser, options.lessons)
-    try:
-        from vae_lessons.publish.links import Repository
-        from vae_lessons.publish.site import SiteError, publish
-    except ModuleNotFoundError as error:
-        print(_EXTRA.format(error.name), file=sys.stderr)
+    if missing := [name for name in _PAGE if importlib.util.find_spec(name) is None]:
+        print(f'Para montar as páginas falta {", ".join(missing)}: pip install -e ".[page]"', file=sys.stderr)
         return 1
+    from vae_lessons.publish.links import Repository
+    from vae_lessons.publish.site import SiteError, publish
+
     repository = options.repository and Repository(options.repository, options.branch, options.hub)
     try:
         publish(lessons, options.output, repository=repository or None)

@@ -91,7 +91,9 @@ def prepare(notebook: NotebookNode, name: str, published: set[str], *, links: li
         exercise = "exercise" in tags(cell)
         cell.metadata = nbformat.from_dict({})
         if cell.cell_type == "code":
-            cell.outputs = [_shown(output, name, files, exercise=exercise) for output in cell.outputs]
+            cell.outputs = [
+                _linked(_shown(output, name, files, exercise=exercise), published) for output in cell.outputs
+            ]
         elif cell.cell_type == "markdown":
             cell.source = _LOCAL_LINK.sub(lambda link: _link(link, published), cell.source)
         cells.append(cell)
@@ -139,7 +141,7 @@ def _picture(png: str, alt: str, name: str, files: dict[str, bytes], *, width: i
     image.save(buffer, "WEBP", lossless=True, quality=75, method=4)
     files[f"figuras/{name}.webp"] = buffer.getvalue()
     width = width or image.width
-    size = f'width="{width}" height="{round(image.height * width / image.width)}"'
+    size = f'width="{width}" height="{round(image.height * width / image.width)}" style="min-width: {width * 3 // 5}px"'
     return f'<img class="vae-figura" src="_static/figuras/{name}.webp" alt="{html.escape(alt)}" {size} loading="lazy">'
 
 
@@ -162,10 +164,27 @@ def _link(link: re.Match, published: set[str]) -> str:
 
     No JupyterLab a âncora é o título com hífens; na página, em minúsculas e sem pontuação, como no GitHub.
     """
-    words, file, anchor = link[1], link[2] or "", re.sub(r"[^\w-]", "", (link[3] or "").lower())
+    words, file = link[1], link[2] or ""
     if file and file not in published:
         return words
-    return f"[{words}]({file}{'#' if anchor else ''}{anchor})"
+    return f"[{words}]({file}{_anchor(link[3])})"
+
+
+def _linked(output: NotebookNode, published: set[str]) -> NotebookNode:
+    """Os vínculos de uma saída em HTML, como em `_link`."""
+
+    def there(link: re.Match) -> str:
+        file, anchor = link[1], _anchor(link[2])
+        return f'href="{file.removesuffix(".ipynb")}.html{anchor}"' if file in published else ""
+
+    for mime in ("text/html", "image/svg+xml"):
+        if mime in output.get("data", {}):
+            output.data[mime] = re.sub(r'href="([\w.-]+\.ipynb)(?:#([^"]*))?"', there, output.data[mime])
+    return output
+
+
+def _anchor(heading: str | None) -> str:
+    return "#" + re.sub(r"[^\w-]", "", heading.lower()) if heading else ""
 
 
 def _openers(links: list[Link]) -> str:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from vae_lessons.distributions import Bernoulli
+from vae_lessons.explore.base import Explorer
 from vae_lessons.explore.latent import LatentExplorer
 from vae_lessons.explore.paths import is_standard_normal
 from vae_lessons.models import evaluating
@@ -22,14 +23,16 @@ _ACTIVATIONS = {nn.ReLU: "relu", nn.Tanh: "tanh", nn.SiLU: "silu", nn.GELU: "gel
 _IMAGES = 60  # as que se podem codificar na página
 
 
-def export(explorer: LatentExplorer) -> dict | None:
-    """O que a página precisa para fazer as contas; None se o modelo não se escrever assim.
+def export(explorer: Explorer) -> dict | None:
+    """O que a página precisa para fazer as contas; None se não se escrever assim.
 
     encoder, decoder: camadas, como em `layers` · map: fundo (WebP em base64), moldura do painel em frações da figura e
     limites dos eixos · dims: as duas dimensões do mapa · sliders: uma por latente, na ordem da tela · shape: (H, W) ·
     pen: como se desenha, ver explore/drawing.py · images: as primeiras imagens, como o modelo as vê, uint8 em base64 ·
     labels: as classes delas, ou None.
     """
+    if not isinstance(explorer, LatentExplorer):
+        return None
     model, dims = explorer.model, explorer._latent_map.dims
     encoder, decoder = layers(model.encoder), layers(model.decoder)
     with evaluating(model):

@@ -16,26 +16,25 @@ from IPython.display import display
 from PIL import Image
 
 from vae_lessons.explore.base import Explorer
-from vae_lessons.explore.latent import LatentExplorer
 from vae_lessons.publish import live
 from vae_lessons.style import number
 
 MIME = "application/vnd.vae-lessons.recording+json"
+_WHITE = 0xFFFFFFFF
 _SAMPLED = 32  # figuras de que sai a base
+_GAP = 20  # pontos: a faixa vazia em que uma figura se corta
+_LARGEST = 0.7  # a maior parte, depois do corte, em fração da figura
 
 
 def show(explorer: Explorer) -> None:
     """Mostra a forma que um explorador tem na página: vivo, gravado ou, se nenhuma servir, a figura parada."""
-    if isinstance(explorer, LatentExplorer):
-        shown = {live.MIME: live.export(explorer)}
-    else:
-        shown = {MIME: record(explorer) if explorer.recorded else None}
-    if None in shown.values():
-        explorer._ipython_display_()
-        return
-    picture = base64.b64encode(explorer.static_png()).decode("ascii")
-    text = explorer.describe(explorer.numbers)
-    display(shown | {"image/png": picture, "text/plain": text}, raw=True)
+    for mime, form in _FORMS:
+        if (content := form(explorer)) is not None:
+            picture = base64.b64encode(explorer.static_png()).decode("ascii")
+            text = explorer.describe(explorer.numbers)
+            display({mime: content, "image/png": picture, "text/plain": text}, raw=True)
+            return
+    explorer._ipython_display_()
 
 
 def axes(explorer: Explorer) -> dict[str, list]:
@@ -51,15 +50,18 @@ def axes(explorer: Explorer) -> dict[str, list]:
     return {name: values for name, values in found.items() if len(values) > 1}
 
 
-def record(explorer: Explorer) -> dict:
-    """Os estados de um explorador, em ordem: o último controle é o que anda mais depressa.
+def record(explorer: Explorer) -> dict | None:
+    """Os estados de um explorador, em ordem: o último controle é o que anda mais depressa. None se nada vive na página.
 
-    width, height: da figura, em pontos · shown: a largura com que se mostra, em pixels da tela · controls: label, kind
-    ("slider" ou "choice") e os textos dos valores · start: o estado de partida · bases: WebP em base64, uma para cada
+    width, height: da figura, em pontos · shown: a largura com que se mostra, em pixels da tela · folds: as colunas em
+    que se pode cortar, se não couber na tela · controls: label, kind ("slider" ou "choice") e os textos dos valores ·
+    others: os controles que ficam de fora · start: o estado de partida · bases: WebP em base64, uma para cada
     combinação dos controles de escolha · states: por estado, [base, x, y, WebP em base64], ou [base] se for igual a
     ela · texts: por estado, o texto alternativo.
     """
     chosen, fixed = axes(explorer), explorer.values()
+    if not chosen:
+        return None
     controls = [_control(explorer.controls[name], values) for name, values in chosen.items()]
     choices = [name for name, control in zip(chosen, controls, strict=True) if control["kind"] == "choice"]
     combinations = [dict(zip(chosen, values, strict=True)) for values in itertools.product(*chosen.values())]
@@ -75,12 +77,18 @@ def record(explorer: Explorer) -> dict:
     for index in range(len(scenes)):
         inside = [combination for combination in combinations if scene(combination) == index]
         bases.append(_typical(np.stack([pixels(each) for each in inside[:: -(-len(inside) // _SAMPLED)]])))
-    states = [[scene(each), *_difference(pixels(each), bases[scene(each)])] for each in combinations]
+    states, used = [], np.zeros(bases[0].shape[1], bool)
+    for each in combinations:
+        picture = pixels(each)
+        used |= (picture != _WHITE).any(0)
+        states.append([scene(each), *_difference(picture, bases[scene(each)])])
     return {
         "width": bases[0].shape[1],
         "height": bases[0].shape[0],
         "shown": explorer._static_width,
+        "folds": _folds(used),
         "controls": controls,
+        "others": [_label(control) for name, control in explorer.controls.items() if name not in chosen],
         "start": combinations.index({name: fixed[name] for name in chosen}),
         "bases": [_webp(_channels(base)) for base in bases],
         "states": states,
@@ -105,7 +113,11 @@ def _control(widget, values: list) -> dict:
     options = {value: label for label, value in _labelled(widget)}
     texts = [str(options[value]) if value in options else _written(value) for value in values]
     kind = "choice" if options and not all(isinstance(value, int | float) for value in values) else "slider"
-    return {"label": widget.description or widget.tooltip or "", "kind": kind, "texts": texts}
+    return {"label": _label(widget), "kind": kind, "texts": texts}
+
+
+def _label(widget) -> str:
+    return widget.description or widget.tooltip or ""
 
 
 def _written(value: float) -> str:
@@ -128,6 +140,15 @@ def _options(widget) -> list:
 def _pixels(image: Image.Image) -> np.ndarray:
     """A figura como uint32 [H, W], 0xAABBGGRR: comparar duas é comparar números."""
     return np.ascontiguousarray(np.asarray(image.convert("RGBA"))).view("<u4")[..., 0]
+
+
+def _folds(used: np.ndarray) -> list[int]:
+    """As colunas em que a figura se pode cortar em duas: no meio de uma faixa que fica branca em todos os estados."""
+    edges = np.flatnonzero(np.diff(used.astype(int)))  # onde começa e acaba o que se usa
+    width = len(used)
+    gaps = [(a + b + 1) // 2 for a, b in itertools.pairwise(edges) if not used[a + 1] and b - a >= _GAP]
+    gaps = [int(gap) for gap in gaps if max(gap, width - gap) <= _LARGEST * width]
+    return [min(gaps, key=lambda gap: abs(gap - width / 2))] if gaps else []
 
 
 def _channels(pixels: np.ndarray) -> np.ndarray:
@@ -160,3 +181,7 @@ def _webp(channels: np.ndarray) -> str:
 
 def _opened(webp: str) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(webp)))
+
+
+# As formas de um explorador na página, da melhor à pior: vale a primeira que o sirva.
+_FORMS = (live.MIME, live.export), (MIME, record)

@@ -4,6 +4,7 @@ import contextlib
 import io
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,9 +20,12 @@ from vae_lessons.publish import search
 from vae_lessons.publish.formulas import STATIC
 from vae_lessons.publish.lessons import LessonError, Page, prepare, run
 from vae_lessons.publish.links import Repository
+from vae_lessons.style import number
 
 TITLE = "VAEs em lições"
+_PLAYER = "explorador.js"
 _MARK = ".vae-lessons-site"  # o que faz de uma pasta um site nosso, que se pode trocar
+_MEGABYTES, _LESSONS, _PER_LESSON = 25, 6, 2  # o que o site pode ocupar: com seis lições, e por lição a mais
 _UNUSED = ("genindex.html", "objects.inv", "searchindex.js", ".buildinfo", "_sources")
 
 # Do que o tema só diz em inglês.
@@ -64,7 +68,20 @@ def publish(
         pages = _pages(lessons, repository, run_lessons=run_lessons)
         built = _build(lessons, pages, Path(folder), repository)
         _replace(output, built, Path(folder, "antes"))
+    if warning := oversized(output, len(lessons)):
+        print(warning, file=sys.stderr)
     print(f"O site está em {output}: abra {output / 'index.html'}.")
+
+
+def oversized(site: Path, n_lessons: int) -> str:
+    """O aviso de que o site não cabe no que se promete a quem o guarda; "" se couber."""
+    sizes = {path: path.stat().st_size for path in site.rglob("*") if path.is_file()}
+    total, most = sum(sizes.values()) / 1e6, _MEGABYTES + _PER_LESSON * max(0, n_lessons - _LESSONS)
+    if total <= most:
+        return ""
+    largest = sorted(sizes, key=sizes.get, reverse=True)[:3]
+    names = ", ".join(f"{path.relative_to(site)} ({number(sizes[path] / 1e6, 1)} MB)" for path in largest)
+    return f"Aviso: o site tem {number(total, 1)} MB, e convém que caiba em {most}. Os maiores arquivos: {names}."
 
 
 def _pages(lessons: list[Path], repository: Repository | None, *, run_lessons: bool) -> list[Page]:
@@ -86,7 +103,7 @@ def _build(lessons: list[Path], pages: list[Page], folder: Path, repository: Rep
     """O site inteiro, numa pasta nova dentro de `folder`."""
     source, static, built = folder / "fonte", folder / "estaticos", folder / "site"
     source.mkdir()
-    shutil.copytree(STATIC, static, ignore=shutil.ignore_patterns("*.html", "katex.min.js"))
+    shutil.copytree(STATIC, static, ignore=shutil.ignore_patterns("*.html", "katex.min.js", _PLAYER))
     shutil.copy(GESTURES, static)
     templates = folder / "modelos"
     templates.mkdir()
@@ -109,12 +126,26 @@ def _build(lessons: list[Path], pages: list[Page], folder: Path, repository: Rep
             source, None, built, folder / "arvores", "html", settings, status=None, warning=warnings, freshenv=True
         )
         app.builder.search = False
+        app.connect("html-page-context", _bring_explorers)
         app.build()
         documents = {f"{name}.html": app.env.get_doctree(name) for name in sorted(app.env.found_docs)}
     if complaints := re.sub(r"\x1b\[[\d;]*m", "", warnings.getvalue()).strip():
         raise SiteError(f"O Sphinx se queixou de:\n\n{complaints}")
     _finish(built, documents)
     return built
+
+
+def _bring_explorers(app: Sphinx, page: str, template: str, context: dict, document: nodes.document | None) -> None:
+    """Os programas, nas páginas que têm explorador.
+
+    O dos gravados é um módulo, e vai escrito na página: de um arquivo, o navegador não abre outro módulo.
+    """
+    if "vae-explorador" not in context.get("body", ""):
+        return
+    for name in ("comum.js", "gestures.js", "rede.js", "latente.js"):
+        app.add_js_file(name)
+    player = (STATIC / _PLAYER).read_text(encoding="utf-8")
+    app.add_js_file(None, body=f'{player}\nvaeComum.whenSeen("gravado", mount);\n', type="module")
 
 
 def _settings(static: str, templates: str) -> dict:
@@ -129,7 +160,7 @@ def _settings(static: str, templates: str) -> dict:
         "html_theme_options": {"top_of_page_buttons": []},
         "html_static_path": [static],
         "html_css_files": ["katex/katex.min.css", "pagina.css"],
-        "html_js_files": ["pagina.js", "comum.js", "explorador.js", "gestures.js", "rede.js", "latente.js"],
+        "html_js_files": ["pagina.js"],
         "html_math_renderer": "vae_katex",
         "html_copy_source": False,
         "html_show_sourcelink": False,
@@ -185,7 +216,7 @@ O navegador abre; escolha a lição, complete a célula do exercício no lugar d
 
 
 def _spaced(time: str) -> str:
-    return f" · {time}" if time else ""
+    return f" · {time.partition(';')[0]}" if time else ""
 
 
 def _finish(site: Path, documents: dict[str, nodes.document]) -> None:
@@ -199,11 +230,14 @@ def _finish(site: Path, documents: dict[str, nodes.document]) -> None:
     (site / _MARK).write_text("Pasta refeita por python -m vae_lessons.publish.\n", encoding="utf-8")
 
 
-# Duas regiões do tema que um leitor de tela não distinguiria.
+# O que um leitor de tela não saberia do tema: o nome de duas regiões, e a que pertence o atalho para o começo.
 _NAMED = {
     '<aside class="sidebar-drawer"': '<aside aria-label="Sumário do site" class="sidebar-drawer"',
     '<aside class="toc-drawer': '<aside aria-label="Sumário da página" class="toc-drawer',
 }
+
+
+_BACK = r'<nav aria-label="Começo da página">\g<0></nav>'
 
 
 def _in_portuguese(page: str) -> str:
@@ -212,11 +246,12 @@ def _in_portuguese(page: str) -> str:
     for english, portuguese in _PORTUGUESE.items():
         for place in range(0, len(around), 2):
             part = around[place].replace(f'="{english}', f'="{portuguese}')
-            around[place] = re.sub(rf">\s*{re.escape(english)}\s*<", f">{portuguese}<", part)
+            around[place] = re.sub(rf">(\s*){re.escape(english)}(\s*)<", rf">\1{portuguese}\2<", part)
     page = "".join(around)
     for unnamed, named in _NAMED.items():
         page = page.replace(unnamed, named)
-    return page
+    page = re.sub(r'<a href="#" class="back-to-top.*?</a>', _BACK, page, flags=re.DOTALL)
+    return page.replace('<th class="head"><p></p></th>', "<td></td>")
 
 
 def _require_replaceable(output: Path) -> None:

@@ -29,7 +29,8 @@ const vaeComum = (() => {
         seen.unobserve(target);
         load(target.dataset[kind])
           .then((data) => bring(target, data))
-          .then(() => (target.dataset.vivo = "sim"), () => (target.dataset.vivo = "não"));
+          .then(() => (target.dataset.vivo = "sim"), () => (target.dataset.vivo = "não"))
+          .then(() => document.dispatchEvent(new Event("vivo")));
       }
     }, { rootMargin: "600px" });
     addEventListener("DOMContentLoaded", () => document.querySelectorAll(`[data-${kind}]`).forEach((host) => seen.observe(host)));

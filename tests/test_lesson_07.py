@@ -1,0 +1,134 @@
+"""A lição 07: o limite sem rótulo que ela define, e os exercícios, com respostas certas de outro jeito e erradas."""
+
+import math
+from pathlib import Path
+
+import nbformat
+import pytest
+import torch
+
+from vae_lessons.exercises import EXERCISES
+from vae_lessons.exercises.checking import grade
+
+LESSON = Path(__file__).resolve().parent.parent / "notebooks" / "07_cvae_e_semissupervisao.ipynb"
+
+
+@pytest.fixture(scope="module")
+def unlabelled_bound():
+    """A função, tal como a célula da lição a define."""
+    cells = [cell.source for cell in nbformat.read(LESSON, as_version=4).cells if cell.cell_type == "code"]
+    (source,) = [cell for cell in cells if cell.startswith("def unlabelled_bound(bounds, logits):")]
+    namespace = {"torch": torch}
+    exec(source, namespace)
+    return namespace["unlabelled_bound"]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_with_the_exact_posterior_the_bound_is_the_log_of_the_sum(unlabelled_bound, dtype):
+    joint = torch.randn(7, 5, dtype=dtype) * 10 - 100
+    assert torch.allclose(unlabelled_bound(joint, joint), joint.logsumexp(-1))
+
+
+def test_no_posterior_over_labels_does_better(unlabelled_bound):
+    joint = torch.randn(200, 4, dtype=torch.float64)
+    assert (unlabelled_bound(joint, torch.randn(200, 4, dtype=torch.float64)) < joint.logsumexp(-1)).all()
+
+
+def test_the_gap_is_the_divergence_between_the_posteriors(unlabelled_bound):
+    joint, logits = torch.randn(2, 50, 3, dtype=torch.float64)
+    log_q, log_p = logits.log_softmax(-1), joint.log_softmax(-1)
+    gap = (log_q.exp() * (log_q - log_p)).sum(-1)
+    assert torch.allclose(joint.logsumexp(-1) - unlabelled_bound(joint, logits), gap)
+
+
+def test_a_constant_added_to_the_logits_changes_nothing(unlabelled_bound):
+    bounds, logits = torch.randn(2, 6, 3, dtype=torch.float64)
+    assert torch.allclose(unlabelled_bound(bounds, logits), unlabelled_bound(bounds, logits + 1000))
+
+
+def test_a_sure_label_leaves_only_its_bound(unlabelled_bound):
+    logits = torch.tensor([[1e5, 0.0, -1e5], [-math.inf, 0.0, -math.inf]])
+    bounds = torch.tensor([[-5.0, -7.0, -9.0], [-math.inf, -3.0, -900.0]])
+    assert unlabelled_bound(bounds, logits).tolist() == [-5.0, -3.0]
+
+
+def test_gradients_are_finite_at_the_extremes(unlabelled_bound):
+    logits = torch.tensor([[1e5, 0.0, -math.inf], [0.3, -0.2, 0.0]], requires_grad=True)
+    bounds = torch.tensor([[-5.0, -700.0, -math.inf], [-1.0, -2.0, -3.0]], requires_grad=True)
+    unlabelled_bound(bounds, logits).sum().backward()
+    assert logits.grad.isfinite().all()
+    assert torch.allclose(bounds.grad, logits.detach().softmax(-1))
+
+
+def clouds(*centers, spread=1.0, n=600):
+    """Uma classe por item, com os seus grupos na horizontal."""
+
+    def answer():
+        generator = torch.Generator().manual_seed(3)
+        y = torch.arange(n) % 2
+        x = spread * torch.randn(n, 2, generator=generator)
+        x[:, 0] += torch.tensor([centers[label][i // 2 % len(centers[label])] for i, label in enumerate(y.tolist())])
+        return x, y
+
+    return answer
+
+
+def responsibilities(bounds, noisy, epsilon):
+    """Pelo caminho comprido: a melhor q e o valor que ela dá."""
+    n_classes = bounds.shape[-1]
+    p = torch.full_like(bounds, epsilon / (n_classes - 1))
+    p[torch.arange(len(bounds)), noisy] = 1 - epsilon
+    log_q = (bounds + p.log()).log_softmax(-1)
+    return (log_q.exp() * (bounds + p.log() - log_q)).sum(-1)
+
+
+RIGHT = [
+    ("07.1", lambda bounds, weight: (bounds / weight - (bounds / weight).logsumexp(-1, keepdim=True)).exp()),
+    ("07.2", lambda n, m, k, s: n * s + m * k * s),
+    ("07.3", clouds((0.0,), (3.0, 9.0))),
+    ("07.3", clouds((-10.0, 0.0), (3.0,))),
+    ("07.4", responsibilities),
+]
+
+WRONG = [
+    ("07.1", lambda bounds, w: bounds.softmax(-1), "falta o peso"),
+    ("07.1", lambda bounds, w: (w * bounds).softmax(-1), "de que lado"),
+    ("07.1", lambda bounds, w: (bounds / w).softmax(0), "ao longo do lote"),
+    ("07.1", lambda bounds, w: (bounds / w).log_softmax(-1), "as probabilidades"),
+    ("07.1", lambda bounds, w: w * (bounds / w).logsumexp(-1), "o valor do máximo"),
+    ("07.2", lambda n, m, k, s: (n + m) * k * s, "decodifica só com o dele"),
+    ("07.2", lambda n, m, k, s: (n + m) * s, "falta a soma sobre os rótulos"),
+    ("07.2", lambda n, m, k, s: m * k * s, "as imagens com rótulo"),
+    ("07.2", lambda n, m, k, s: n + m * k, "o número de sorteios"),
+    ("07.2", lambda n, m, k, s: (n * k + m) * s, "está trocado"),
+    ("07.3", clouds((-3.0,), (3.0,)), "não aumentaram o erro"),
+    ("07.3", clouds((-0.5,), (0.5,)), "já erram 15%"),
+    ("07.3", clouds((-3.0,), (3.0,), n=100), "entre 200 e 2000"),
+    ("07.3", lambda: torch.randn(300, 2), "dois tensores"),
+    ("07.3", lambda: (torch.randn(300, 3), torch.arange(300) % 2), "esperava x [N, 2]"),
+    ("07.4", lambda b, y, e: (b + torch.full_like(b, e).scatter(1, y[:, None], 1 - e).log()).logsumexp(-1), "somam 1"),
+    ("07.4", lambda b, y, e: b.gather(1, y[:, None])[:, 0] + math.log(1 - e), "Faltam os outros"),
+    ("07.4", lambda b, y, e: b.gather(1, y[:, None])[:, 0], "ignora ε"),
+    ("07.4", lambda b, y, e: b.logsumexp(-1), "a pista"),
+    ("07.4", lambda b, y, e: responsibilities(b, y, e).mean(), "média sobre as imagens"),
+]
+
+
+@pytest.mark.parametrize(("exercise_id", "answer"), RIGHT)
+def test_another_way_to_write_a_right_answer_passes(exercise_id, answer):
+    result = grade(EXERCISES[exercise_id], answer)
+    assert result.passed, result.message
+
+
+@pytest.mark.parametrize(("exercise_id", "answer", "reason"), WRONG)
+def test_a_wrong_answer_that_students_give_has_a_name(exercise_id, answer, reason):
+    result = grade(EXERCISES[exercise_id], answer)
+    assert not result.passed
+    assert reason in result.message
+
+
+def test_every_named_mistake_is_told_from_the_others():
+    for exercise_id in ("07.1", "07.2", "07.3", "07.4"):
+        exercise = EXERCISES[exercise_id]
+        told = [grade(exercise, mistake.answer).message for mistake in exercise.mistakes]
+        assert told == [mistake.reason for mistake in exercise.mistakes]
