@@ -245,12 +245,12 @@ def gradient_moments(
         _independent_gradients(estimator, f, q, min(at_once, repeats - start)) for start in range(0, repeats, at_once)
     ]
     moments = [_moments(torch.cat(parts)) for parts in zip(*gradients, strict=True)]
-    return GradientMoments(*(type(q)(*fields) for fields in zip(*moments, strict=True)))
+    return GradientMoments(*(type(q)._make(fields) for fields in zip(*moments, strict=True)))
 
 
 def _independent_gradients(estimator, f, q: Distribution, n: int) -> tuple[Tensor, ...]:
     """n gradientes independentes, de uma só vez: um por cópia de q, cada um [n, B, Z]."""
-    leaves = type(q)(*(parameter.detach().clone().requires_grad_() for parameter in copies(q, n)))
+    leaves = type(q)._make(parameter.detach().clone().requires_grad_() for parameter in copies(q, n))
     surrogate = estimator(f, leaves).surrogate
     if not surrogate.requires_grad:
         raise ValueError(

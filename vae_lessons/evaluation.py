@@ -174,7 +174,8 @@ def kl_per_dimension(model: VAE, data: Dataset | Tensor, *, chunk: int = 16384) 
                     f"Não há KL em forma fechada, por dimensão, de {type(q).__name__} para {type(prior).__name__}. "
                     "A KL total se estima com rate_distortion(model, data).rate."
                 )
-            parts.append(kl_divergence(q, prior))
+            kl = kl_divergence(q, prior)
+            parts.append(kl if kl.ndim > 1 else kl.unsqueeze(-1))  # uma Dirichlet é um latente só
     return torch.cat(parts).mean(0)
 
 

@@ -12,7 +12,9 @@ from vae_lessons.counts import require_count
 from vae_lessons.distributions import (
     Bernoulli,
     ContinuousBernoulli,
+    NegativeBinomial,
     Normal,
+    ZeroInflatedNegativeBinomial,
     copies,
     has_closed_form_kl,
     is_family,
@@ -22,6 +24,8 @@ from vae_lessons.distributions import (
 )
 from vae_lessons.estimators import Estimate, pathwise
 from vae_lessons.models import VAE
+
+_BY_COLUMN = Normal | Bernoulli | ContinuousBernoulli | NegativeBinomial | ZeroInflatedNegativeBinomial
 
 
 class ElboTerms(NamedTuple):
@@ -63,6 +67,8 @@ def elbo(
         return _elbo_with_sampled_kl(model, x, q, beta, n_samples, estimator, free_bits)
     reconstruction = estimator(lambda z: log_likelihood_given_z(model, x, z), q, n_samples)
     kl_per_dim = kl_divergence(q, prior)
+    if kl_per_dim.ndim == 1:  # uma Dirichlet por exemplo: o simplex é uma dimensão só
+        kl_per_dim = kl_per_dim.unsqueeze(-1)
     kl = kl_per_dim.sum(-1)
     paid = _apply_free_bits(kl_per_dim, free_bits).sum(-1) if free_bits else kl
     loss = beta * paid - reconstruction.surrogate
@@ -168,7 +174,7 @@ def _n_columns(likelihood) -> int | None:
     shape = ()
     if isinstance(likelihood, td.Distribution):
         shape = likelihood.batch_shape + likelihood.event_shape
-    elif isinstance(likelihood, Normal | Bernoulli | ContinuousBernoulli):
+    elif isinstance(likelihood, _BY_COLUMN):
         shape = likelihood[0].shape
     return shape[-1] if shape else None
 

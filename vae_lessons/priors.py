@@ -49,7 +49,7 @@ def _fitted(prior, latent_shape: tuple[int, ...]):
             came = tuple(prior.batch_shape + prior.event_shape)
         elif is_family(prior):
             if prior[0].shape != latent_shape:
-                prior = type(prior)(*(parameter.expand(latent_shape) for parameter in prior))
+                prior = type(prior)._make(parameter.expand(latent_shape) for parameter in prior)
             came = tuple(prior[0].shape)
         else:
             return prior
@@ -73,7 +73,7 @@ def map_tensors(value, change: Callable[[str, Tensor], Tensor], name: str = "", 
     if isinstance(value, Tensor):
         return change(name, value)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(part(key, each) for key, each in zip(value._fields, value, strict=True)))
+        return type(value)._make(part(key, each) for key, each in zip(value._fields, value, strict=True))
     if type(value) in (list, tuple):
         return type(value)(part(key, each) for key, each in enumerate(value))
     if isinstance(value, Mapping):
