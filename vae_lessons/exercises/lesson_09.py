@@ -5,7 +5,16 @@ import math
 import torch
 from torch import Tensor
 
-from vae_lessons.exercises.checking import Exercise, Mistake, Observed, behaviour, on_cases, reduced, required_tensor
+from vae_lessons.exercises.checking import (
+    Exercise,
+    Mistake,
+    Observed,
+    Unusable,
+    behaviour,
+    on_cases,
+    reduced,
+    required_tensor,
+)
 
 _RHO = torch.tensor([-0.9, -0.3, 0.0, 0.5, 0.8, 0.99], dtype=torch.float64)
 
@@ -100,7 +109,13 @@ def _moments(answer) -> tuple[Observed, ...]:
     found = []
     for a, share in ((0.8, 0.5), (0.3, 0.2)):
         x = required_tensor(answer(_SERIES, _STEPS, a, share)).detach().double()
-        moments = x.T @ x / len(x) if x.ndim == 2 else x
+        if x.shape != (_SERIES, _STEPS):
+            swapped = " Transponha o resultado." if x.shape == (_STEPS, _SERIES) else ""
+            raise Unusable(
+                f"esperava [n, steps], uma série por linha, mas, com n = {_SERIES} e steps = {_STEPS}, veio "
+                f"{list(x.shape)}.{swapped}"
+            )
+        moments = x.T @ x / len(x)
         found.append(Observed(moments, f"na covariância entre os passos, com a = {a} e slow_share = {share}"))
     return tuple(found)
 
@@ -122,7 +137,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda rho: -0.5 * torch.log(1 - rho),
-                "dentro do logaritmo está o determinante da correlação, e nele ρ aparece ao quadrado.",
+                "com ρ negativo a sua lacuna fica negativa: no determinante da correlação, ρ aparece ao quadrado.",
             ),
             Mistake(
                 lambda rho: -torch.log1p(-(rho**2)) + 0.5 * torch.log1p(-(rho**2)) * 2,
