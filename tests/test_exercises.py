@@ -13,6 +13,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from answers import assert_right, assert_told, each_right, each_wrong
 
 from vae_lessons.distributions import Normal
 from vae_lessons.exercises import EXERCISES, check
@@ -240,10 +241,9 @@ RIGHT = [
 ]
 
 
-@pytest.mark.parametrize(("exercise_id", "answer"), RIGHT, ids=[f"{i}-{n}" for n, (i, _) in enumerate(RIGHT)])
+@each_right(RIGHT)
 def test_another_way_to_write_a_right_answer_passes(exercise_id, answer):
-    result = check(exercise_id, answer)
-    assert result.passed, result.message
+    assert_right(exercise_id, answer)
 
 
 # O que é errado e parece certo
@@ -292,13 +292,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("exercise_id", "answer", "reason"), WRONG, ids=[f"{i}-{n}" for n, (i, *_) in enumerate(WRONG)]
-)
+@each_wrong(WRONG)
 def test_a_wrong_answer_that_looks_right_is_noticed(exercise_id, answer, reason):
-    result = check(exercise_id, answer)
-    assert result.status == "❌"
-    assert reason in result.message
+    assert_told(exercise_id, answer, reason)
 
 
 @pytest.mark.parametrize(("exercise_id", "mistake"), [(i, m) for i, m in MISTAKES if callable(m.answer)])

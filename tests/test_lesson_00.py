@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from answers import assert_right, each_right
 
 from vae_lessons import series
 from vae_lessons.authoring.reading import stated
@@ -56,10 +57,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("exercise_id", "answer"), RIGHT, ids=[f"{i}-{n}" for n, (i, _) in enumerate(RIGHT)])
+@each_right(RIGHT)
 def test_another_way_to_write_a_right_answer_passes(exercise_id, answer):
-    result = check(exercise_id, answer)
-    assert result.passed, result.message
+    assert_right(exercise_id, answer)
 
 
 @pytest.mark.parametrize(("exercise_id", "answer", "words"), WRONG, ids=[f"{i}-{n}" for n, (i, *_) in enumerate(WRONG)])

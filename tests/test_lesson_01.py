@@ -8,6 +8,7 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from answers import assert_right, assert_told, each_right, each_wrong
 
 from vae_lessons.authoring.reading import _walk
 from vae_lessons.exercises import EXERCISES, check
@@ -104,10 +105,9 @@ RIGHT = [
 ]
 
 
-@pytest.mark.parametrize(("exercise_id", "answer"), RIGHT, ids=[f"{i}-{n}" for n, (i, _) in enumerate(RIGHT)])
+@each_right(RIGHT)
 def test_another_way_to_write_a_right_answer_passes(exercise_id, answer):
-    result = check(exercise_id, answer)
-    assert result.passed, result.message
+    assert_right(exercise_id, answer)
 
 
 # O que é errado e parece certo
@@ -136,13 +136,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("exercise_id", "answer", "reason"), WRONG, ids=[f"{i}-{n}" for n, (i, *_) in enumerate(WRONG)]
-)
+@each_wrong(WRONG)
 def test_a_wrong_answer_that_looks_right_is_noticed(exercise_id, answer, reason):
-    result = check(exercise_id, answer)
-    assert result.status == "❌"
-    assert reason in result.message
+    assert_told(exercise_id, answer, reason)
 
 
 @pytest.mark.parametrize(

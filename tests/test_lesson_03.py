@@ -11,6 +11,7 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from answers import assert_right, assert_told, each_right, each_wrong
 
 from vae_lessons.drawings import lesson_03 as drawings
 from vae_lessons.exercises import check
@@ -177,11 +178,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("exercise_id", "answer", "reason"), WRONG, ids=[f"{w[0]}-{n}" for n, w in enumerate(WRONG)])
+@each_wrong(WRONG)
 def test_what_students_get_wrong_is_named(exercise_id, answer, reason):
-    result = check(exercise_id, answer)
-    assert result.status == "❌"
-    assert reason in result.message
+    assert_told(exercise_id, answer, reason)
 
 
 RIGHT = [
@@ -194,9 +193,9 @@ RIGHT = [
 ]
 
 
-@pytest.mark.parametrize(("exercise_id", "answer"), RIGHT, ids=[f"{r[0]}-{n}" for n, r in enumerate(RIGHT)])
+@each_right(RIGHT)
 def test_other_ways_to_be_right_pass(exercise_id, answer):
-    assert check(exercise_id, answer).passed
+    assert_right(exercise_id, answer)
 
 
 def test_a_blank_in_the_pair_waits():

@@ -2,11 +2,8 @@
 
 import math
 
-import pytest
 import torch
-
-from vae_lessons.exercises import EXERCISES
-from vae_lessons.exercises.checking import grade
+from answers import assert_right, assert_told, each_right, each_wrong
 
 RIGHT = [
     ("04.1", lambda log_lik, kl, beta: -(log_lik - kl) + (beta - 1) * kl),
@@ -64,14 +61,11 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("exercise_id", "answer"), [*RIGHT, ("04.2", by_definition)])
+@each_right([*RIGHT, ("04.2", by_definition)])
 def test_another_way_to_write_a_right_answer_passes(exercise_id, answer):
-    result = grade(EXERCISES[exercise_id], answer)
-    assert result.passed, result.message
+    assert_right(exercise_id, answer)
 
 
-@pytest.mark.parametrize(("exercise_id", "answer", "reason"), WRONG)
+@each_wrong(WRONG)
 def test_a_wrong_answer_that_students_give_has_a_name(exercise_id, answer, reason):
-    result = grade(EXERCISES[exercise_id], answer)
-    assert not result.passed
-    assert reason in result.message
+    assert_told(exercise_id, answer, reason)

@@ -6,11 +6,10 @@ import math
 from pathlib import Path
 
 import nbformat
-import pytest
 import torch
+from answers import assert_right, assert_told, each_right, each_wrong
 
 from vae_lessons.authoring.reading import _walk, hidden
-from vae_lessons.exercises import check
 
 LESSON = Path(__file__).resolve().parent.parent / "notebooks" / "05_gumbel_softmax.ipynb"
 
@@ -56,10 +55,9 @@ RIGHT = [
 ]
 
 
-@pytest.mark.parametrize(("exercise_id", "answer"), RIGHT, ids=[f"{i}-{n}" for n, (i, _) in enumerate(RIGHT)])
+@each_right(RIGHT)
 def test_another_way_to_write_a_right_answer_passes(exercise_id, answer):
-    result = check(exercise_id, answer)
-    assert result.passed, result.message
+    assert_right(exercise_id, answer)
 
 
 WRONG = [
@@ -103,13 +101,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("exercise_id", "answer", "reason"), WRONG, ids=[f"{i}-{n}" for n, (i, *_) in enumerate(WRONG)]
-)
+@each_wrong(WRONG)
 def test_a_wrong_answer_is_told_what_kind_of_mistake_it_may_be(exercise_id, answer, reason):
-    result = check(exercise_id, answer)
-    assert not result.passed
-    assert reason in result.message
+    assert_told(exercise_id, answer, reason)
 
 
 def names(source, context):

@@ -6,6 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
+from answers import assert_right, assert_told, each_right, each_wrong
 
 from vae_lessons.exercises import EXERCISES
 from vae_lessons.exercises.checking import grade
@@ -124,17 +125,14 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("exercise_id", "answer"), RIGHT)
+@each_right(RIGHT)
 def test_another_way_to_write_a_right_answer_passes(exercise_id, answer):
-    result = grade(EXERCISES[exercise_id], answer)
-    assert result.passed, result.message
+    assert_right(exercise_id, answer)
 
 
-@pytest.mark.parametrize(("exercise_id", "answer", "reason"), WRONG)
+@each_wrong(WRONG)
 def test_a_wrong_answer_that_students_give_has_a_name(exercise_id, answer, reason):
-    result = grade(EXERCISES[exercise_id], answer)
-    assert not result.passed
-    assert reason in result.message
+    assert_told(exercise_id, answer, reason)
 
 
 def test_every_named_mistake_is_told_from_the_others():

@@ -7,10 +7,8 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
+from answers import assert_right, assert_told, each_right, each_wrong
 from torch.nn import functional as F
-
-from vae_lessons.exercises import EXERCISES
-from vae_lessons.exercises.checking import grade
 
 LESSON = Path(__file__).resolve().parent.parent / "notebooks" / "08_vq_vae.ipynb"
 
@@ -207,14 +205,11 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("exercise_id", "answer"), RIGHT)
+@each_right(RIGHT)
 def test_another_way_to_write_a_right_answer_passes(exercise_id, answer):
-    result = grade(EXERCISES[exercise_id], answer)
-    assert result.passed, result.message
+    assert_right(exercise_id, answer)
 
 
-@pytest.mark.parametrize(("exercise_id", "answer", "reason"), WRONG)
+@each_wrong(WRONG)
 def test_a_wrong_answer_that_students_give_has_a_name(exercise_id, answer, reason):
-    result = grade(EXERCISES[exercise_id], answer)
-    assert not result.passed
-    assert reason in result.message
+    assert_told(exercise_id, answer, reason)

@@ -7,9 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
-
-from vae_lessons.exercises import EXERCISES
-from vae_lessons.exercises.checking import grade
+from answers import assert_right, assert_told, each_right, each_wrong
 
 LESSON = Path(__file__).resolve().parent.parent / "notebooks" / "09_hierarquia_e_sequencias.ipynb"
 
@@ -136,17 +134,14 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("exercise_id", "answer"), RIGHT)
+@each_right(RIGHT)
 def test_a_right_answer_written_in_another_way_passes(exercise_id, answer):
-    result = grade(EXERCISES[exercise_id], answer)
-    assert result.passed, result.message
+    assert_right(exercise_id, answer)
 
 
-@pytest.mark.parametrize(("exercise_id", "answer", "reason"), WRONG)
+@each_wrong(WRONG)
 def test_a_wrong_answer_that_students_give_has_a_name(exercise_id, answer, reason):
-    result = grade(EXERCISES[exercise_id], answer)
-    assert not result.passed
-    assert reason in result.message
+    assert_told(exercise_id, answer, reason)
 
 
 # As funções que a lição define

@@ -3,36 +3,16 @@
 `checking` sabe corrigir; cada `lesson_NN` descreve os exercícios da sua lição: a solução e os erros conhecidos.
 """
 
-from vae_lessons.exercises import (
-    lesson_00,
-    lesson_01,
-    lesson_02,
-    lesson_03,
-    lesson_04,
-    lesson_05,
-    lesson_06,
-    lesson_07,
-    lesson_08,
-    lesson_09,
-)
+from importlib import import_module
+
+from vae_lessons import series
 from vae_lessons.exercises.checking import Exercise, grade
 from vae_lessons.exercises.verdict import Result, display_result
 
 EXERCISES: dict[str, Exercise] = {
     exercise.id: exercise
-    for lesson in (
-        lesson_00,
-        lesson_01,
-        lesson_02,
-        lesson_03,
-        lesson_04,
-        lesson_05,
-        lesson_06,
-        lesson_07,
-        lesson_08,
-        lesson_09,
-    )
-    for exercise in lesson.EXERCISES
+    for lesson in series.LESSONS
+    for exercise in import_module(f"{__name__}.lesson_{lesson.number}").EXERCISES
 }
 
 
