@@ -273,11 +273,9 @@ def values(explorer) -> list[float]:
 
 def test_the_point_of_the_map_is_dragged_and_moved_by_the_arrows(explorer):
     changes_picture(explorer, lambda: drag(explorer, ".vae-pad", (0.5, 0.5), (0.7, 0.4), (0.9, 0.05)))
-    expect(number(explorer, "z₁")).not_to_have_value("0,0")
-    explorer.page.wait_for_timeout(300)
+    for name in ("z₁", "z₂"):
+        expect(number(explorer, name)).to_have_value(re.compile("^[1-9]"))
     right, up = values(explorer)
-    assert right > 1
-    assert up > 1
     explorer.page.keyboard.press("ArrowLeft")
     explorer.page.keyboard.press("ArrowLeft")
     explorer.page.keyboard.press("ArrowDown")

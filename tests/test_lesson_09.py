@@ -135,7 +135,7 @@ WRONG = [
 
 
 @each_right(RIGHT)
-def test_a_right_answer_written_in_another_way_passes(exercise_id, answer):
+def test_another_way_to_write_a_right_answer_passes(exercise_id, answer):
     assert_right(exercise_id, answer)
 
 

@@ -29,7 +29,7 @@ def joint_log_prob(log_prob: Tensor, batch_shape: torch.Size, who: str) -> Tenso
 
 
 def is_family(q) -> bool:
-    """Se q é uma NamedTuple de parâmetros, tensores todos da mesma forma, como as deste módulo."""
+    """Se q é uma NamedTuple de parâmetros, tensores todos da mesma forma, como as deste pacote."""
     is_named = isinstance(q, tuple) and hasattr(q, "_fields")
     return is_named and all(isinstance(p, Tensor) for p in q) and len({p.shape for p in q}) == 1
 

@@ -127,7 +127,7 @@ class Explorer(widgets.VBox):
         self._render()
 
     @property
-    def _static_width(self) -> int:
+    def static_width(self) -> int:
         """A largura com que static_png deve ser mostrado, em pixels da tela."""
         return int(self.picture.layout.width.removesuffix("px"))
 
@@ -157,7 +157,7 @@ class Explorer(widgets.VBox):
         """Duas saídas: a figura parada, que fica no caderno para quando não houver kernel, e o widget."""
         png, alt = self.static_png(), self.describe(self.numbers)
         data, metadata = style.mimebundle(png, alt)
-        image = style.image_tag(png, alt, css=f"width: {self._static_width}px; max-width: 100%")
+        image = style.image_tag(png, alt, css=f"width: {self.static_width}px; max-width: 100%")
         display({**data, "text/html": _STILL.format(image=image, note=_NOTE)}, metadata=metadata, raw=True)
         if self.comm is not None:  # o de uma célula já executada de novo não vive mais: fica só a figura
             # O text/html vazio é o que se mostra onde o widget não pode ser mostrado.

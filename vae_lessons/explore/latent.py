@@ -89,7 +89,7 @@ class LatentExplorer(Explorer):
     era quando o explorador foi criado. Os sorteios têm semente própria.
     """
 
-    _static_width = 740  # a de `figure`, a 100 dpi
+    static_width = 740  # a de `figure`, a 100 dpi
 
     def __init__(self, model: VAE, data: Dataset, class_names: Sequence[str] | None = None):
         self.model, self.data, self._greys = model, data, greys_of(data)

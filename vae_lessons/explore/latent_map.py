@@ -84,10 +84,10 @@ class LatentMap:
             )
         ]
         reach = [max(deviation[dim] * scale, 3.0) for dim, scale in zip(self.dims, per_unit, strict=False)]
-        for times, (color, width) in itertools.product((1, 2), ((OUTSIDE, 6), (ELLIPSE, 3))):
-            across, down = times * reach[0] + width / 2, (times * reach[1] if len(reach) == 2 else height) + width / 2
+        for times, (color, thick) in itertools.product((1, 2), ((OUTSIDE, 6), (ELLIPSE, 3))):
+            across, down = times * reach[0] + thick / 2, (times * reach[1] if len(reach) == 2 else height) + thick / 2
             box = (column - across, row - down, column + across, row + down)
-            (pen.ellipse if len(reach) == 2 else pen.rectangle)(box, outline=color, width=width)
+            (pen.ellipse if len(reach) == 2 else pen.rectangle)(box, outline=color, width=thick)
 
     @property
     def geometry(self) -> tuple[tuple[float, float, float, float], tuple]:

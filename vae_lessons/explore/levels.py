@@ -38,7 +38,9 @@ _LABEL = "Os níveis e as imagens: clique num nível para fixar até ele, ou use
 _FIXED, _FREE = style.ORANGE, style.BLUE
 
 
-def explore_levels(sample_below: Callable, latent_dims: Sequence[int], image_shape: tuple[int, int]):
+def explore_levels(
+    sample_below: Callable, latent_dims: Sequence[int], image_shape: tuple[int, int]
+) -> "LevelsExplorer":
     """Um explorador de um modelo com vários níveis de latentes: o que cada nível decide, e o que ainda deixa em aberto.
 
     sample_below: (latents, generator) → (latents, pictures). latents é uma lista com um item por nível, do topo para
@@ -223,7 +225,8 @@ class LevelsExplorer(Explorer):
         return sorted(effects.argsort(descending=True, stable=True)[:_PER_LEVEL].tolist())
 
     def _require_suitable(self) -> None:
-        n, given = 3, [self._top(3, seed=_SEED)]
+        n = 3
+        given = [self._top(n, seed=_SEED)]
         answers = [
             self._sample_below([given[0], *[None] * (len(self._sizes) - 1)], torch.Generator().manual_seed(_SEED))
             for _ in range(2)

@@ -98,7 +98,7 @@ class WaterExplorer(Explorer):
         self._limits = _limits(self.eigenvalues[0].item(), self._highest)
         self._canvas = Canvas(
             _frame(min(len(self.eigenvalues), _BARS), self._limits),
-            [*GREYS, *({_SURFACE, _WATER, _ERROR, _RATE, _PALE_RATE, _PALE_ERROR} - {*GREYS})],
+            [*GREYS, _SURFACE, _WATER, _ERROR, _RATE, _PALE_RATE, _PALE_ERROR],
         )
         self.recorded = (("level", tuple(10.0**self._highest * level for level in _LEVELS)), ("image", (2, 4, 8)))
         self.picture = picture(_WIDTH, "vae-picture")

@@ -55,8 +55,7 @@ def export(explorer: Explorer) -> dict | None:
         "pen": {name: getattr(explorer.pen, name) for name in ("extent", "thickness", "dark")},
         "images": _base64((x * 255).round().to(torch.uint8).cpu().numpy().tobytes()),
         "labels": None if explorer.data.y is None else explorer.data.y[:_IMAGES].tolist(),
-        "text": explorer.describe(explorer.numbers),
-        "shown": explorer._static_width,
+        "shown": explorer.static_width,
     }
 
 

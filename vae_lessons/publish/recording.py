@@ -85,7 +85,7 @@ def record(explorer: Explorer) -> dict | None:
     return {
         "width": bases[0].shape[1],
         "height": bases[0].shape[0],
-        "shown": explorer._static_width,
+        "shown": explorer.static_width,
         "folds": _folds(used),
         "controls": controls,
         "others": [_label(control) for name, control in explorer.controls.items() if name not in chosen],
