@@ -35,7 +35,7 @@ LESSONS = (
         *("07", "07_cvae_e_semissupervisao.ipynb", "CVAE e semissupervisão"),
         *("E com poucos rótulos?", ("03",), (), (50, 60)),
     ),
-    Lesson("08", "08_vq_vae.ipynb", "O VQ-VAE", "Cabe num dicionário?", ("03",), ("05",), (60, 70)),
+    Lesson("08", "08_vq_vae.ipynb", "O VQ-VAE", "Cabe num dicionário?", ("03",), ("05",), (65, 70)),
     Lesson(
         *("09", "09_hierarquia_e_sequencias.ipynb", "Hierarquia e sequências"),
         *("Quantos andares tem z?", ("03",), ("04",), (55, 75)),
