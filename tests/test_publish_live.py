@@ -43,6 +43,12 @@ def page_of(model, data):
     return lambda expression: json.loads(context.eval(f"JSON.stringify({expression})"))
 
 
+def elbo_of(x: str, noise: torch.Tensor) -> str:
+    """A expressão com que a página estima os termos da ELBO de x. noise [L, Z]: os ruídos das amostras de q(z|x)."""
+    values = f"{json.dumps(noise.tolist())}.map((e) => vaeRede.logLikelihood(decoder, x, vaeRede.reparametrize(q, e)))"
+    return f"((x) => ((q) => vaeRede.bound(q, {values}))(vaeRede.encode(encoder, x)))({x})"
+
+
 @pytest.mark.parametrize("activation", ["relu", "tanh", "silu", "gelu"])
 def test_encoder_decoder_and_elbo_are_those_of_pytorch(activation):
     torch.manual_seed(0)
@@ -63,7 +69,7 @@ def test_encoder_decoder_and_elbo_are_those_of_pytorch(activation):
         assert np.abs(np.array(decoded) - likelihood.mean[i].numpy()).max() < 1e-3
 
     noise = torch.randn(4, 1, 3)
-    terms = page(f"vaeRede.elbo(encoder, decoder, {json.dumps(x[0].tolist())}, {json.dumps(noise[:, 0].tolist())})")
+    terms = page(elbo_of(json.dumps(x[0].tolist()), noise[:, 0]))
     with torch.no_grad():
         z = q.mean[:1] + (0.5 * q.log_var[:1]).exp() * noise[:, 0]
         expected = model.decode(z).log_prob(x[:1]).sum(-1).mean()
@@ -110,7 +116,7 @@ def test_the_elbo_terms_of_a_drawn_digit_are_those_of_the_kernel():
         q = explorer.model.encode(x)
         z = q.mean + (0.5 * q.log_var).exp() * noise
         fit = explorer.model.decode(z).log_prob(x).sum(-1).mean().item()
-    terms = page(f"vaeRede.elbo(encoder, decoder, {drawn}, {json.dumps(noise.tolist())})")
+    terms = page(elbo_of(drawn, noise))
     assert terms["kl"] == pytest.approx(explorer.drawn.kl, abs=1e-3)
     assert terms["logLikelihood"] == pytest.approx(fit, rel=1e-5)
     assert terms["elbo"] == pytest.approx(fit - explorer.drawn.kl, rel=1e-5)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vae_lessons.models import evaluating
+from vae_lessons.style import number
 
 
 def quiet(name: str, function: Callable) -> Callable:
@@ -27,6 +28,30 @@ def quiet(name: str, function: Callable) -> Callable:
             return function(*args, **kwargs)
 
     return call
+
+
+def checked_rows(name: str, rows: Tensor) -> Tensor:
+    """Uma tabela de vetores, um por linha, na CPU e sem gradiente. Levanta TypeError ou ValueError se não for isso."""
+    if not isinstance(rows, Tensor):
+        raise TypeError(f"{name} deve ser um tensor [K, C], um vetor por linha, mas veio {type(rows).__name__}.")
+    if rows.ndim != 2 or len(rows) < 2 or not rows.is_floating_point():
+        raise ValueError(
+            f"{name} deve ter forma [K, C], com K ≥ 2 linhas de ponto flutuante, mas veio {rows.dtype} "
+            f"{tuple(rows.shape)}."
+        )
+    if not rows.isfinite().all():
+        raise ValueError(f"Há NaN ou infinito em {name}. Treine o modelo de novo antes de explorá-lo.")
+    return rows.detach().cpu()
+
+
+def require_unit_pixels(what: str, pictures: Tensor) -> None:
+    """Levanta ValueError se houver um pixel fora de [0, 1]. what: o que se chamou, como "decode(índices)"."""
+    least, most = (float(value) for value in pictures.aminmax())
+    if not (least >= -1e-4 and most <= 1 + 1e-4):  # NaN também
+        raise ValueError(
+            f"{what} deve devolver pixels de 0 a 1, mas eles vão de {number(least, 2)} a {number(most, 2)}. "
+            "Se são logits, passe-os por torch.sigmoid."
+        )
 
 
 def _modules(function: Callable) -> list[nn.Module]:

@@ -10,6 +10,7 @@ import math
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
@@ -18,6 +19,12 @@ from vae_lessons.plotting import png
 SCALE = 2  # pontos da imagem por pixel da tela
 GREYS = tuple("#" + 3 * f"{round(255 * i / 127):02x}" for i in range(128))  # do preto ao branco
 _DPI = 100 * SCALE  # uma polegada da figura são 100 pixels da tela
+
+
+def axes_at(fig: Figure, left: float, right: float, top: float, bottom: float) -> Axes:
+    """Eixos no retângulo dado em pixels da tela, do alto para baixo."""
+    width, height = 100 * fig.get_size_inches()
+    return fig.add_axes((left / width, 1 - bottom / height, (right - left) / width, (bottom - top) / height))
 
 
 class Canvas:

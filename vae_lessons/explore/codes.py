@@ -10,7 +10,6 @@ from typing import NamedTuple
 import ipywidgets as widgets
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
@@ -19,8 +18,8 @@ from vae_lessons import style
 from vae_lessons.data import Dataset
 from vae_lessons.explore import voronoi
 from vae_lessons.explore.base import Explorer, column, picture, row, text, title
-from vae_lessons.explore.calls import quiet, require_steady
-from vae_lessons.explore.canvas import GREYS, SCALE, Canvas, Panel
+from vae_lessons.explore.calls import checked_rows, quiet, require_steady, require_unit_pixels
+from vae_lessons.explore.canvas import GREYS, SCALE, Canvas, Panel, axes_at
 from vae_lessons.explore.images import Greys, greys_of
 from vae_lessons.explore.pointing import pointable, within
 
@@ -60,7 +59,7 @@ def explore_codes(encode: Callable, decode: Callable, codebook: Tensor, data: Da
             f"explore_codes espera um Dataset, que sabe a forma das imagens, mas veio {type(data).__name__}. "
             'Use, por exemplo, load("mnist_5k", "test"), ou data.from_images, se as imagens são suas.'
         )
-    return CodesExplorer(encode, decode, _checked_codebook("codebook", codebook), data)
+    return CodesExplorer(encode, decode, checked_rows("codebook", codebook), data)
 
 
 class CodesNumbers(NamedTuple):
@@ -262,12 +261,7 @@ class CodesExplorer(Explorer):
             return pictures
 
         require_steady("decode", answer)
-        least, most = (float(value) for value in answer(2).aminmax())
-        if not (least >= -1e-4 and most <= 1 + 1e-4):  # NaN também
-            raise ValueError(
-                f"decode(índices) deve devolver pixels de 0 a 1, mas eles vão de {style.number(least, 2)} a "
-                f"{style.number(most, 2)}. Se são logits, passe-os por torch.sigmoid."
-            )
+        require_unit_pixels("decode(índices)", answer(2))
 
     def _most_telling(self, row: int, column: int) -> int:
         """O código que mais muda a primeira imagem, posto nesta célula."""
@@ -344,7 +338,7 @@ class CodesExplorer(Explorer):
     def _frame(self) -> Figure:
         """O que não muda: os títulos, as linhas da grade e o gráfico de baixo."""
         fig = Figure(figsize=(_WIDTH / 100, _HEIGHT / 100))
-        everything = _axes(fig, 0, _WIDTH, 0, _HEIGHT)
+        everything = axes_at(fig, 0, _WIDTH, 0, _HEIGHT)
         everything.set(xlim=(0, _WIDTH), ylim=(_HEIGHT, 0))
         everything.axis("off")
         h, w = self.indices.shape[1:]
@@ -362,7 +356,7 @@ class CodesExplorer(Explorer):
         return fig
 
     def _frame_usage(self, fig: Figure) -> None:
-        ax = _axes(fig, _CHART + 42, _WIDTH - 6, _LINE - _SMALL / 2 + 6, _HEIGHT - 22)
+        ax = axes_at(fig, _CHART + 42, _WIDTH - 6, _LINE - _SMALL / 2 + 6, _HEIGHT - 22)
         n_codes = len(self.codebook)
         heights = [_logarithm(count) for count in self.usage]
         ax.bar(range(n_codes), heights, width=0.8 if n_codes <= 128 else 1.0, color=style.SILVER)
@@ -376,7 +370,7 @@ class CodesExplorer(Explorer):
     def _frame_map(self, fig: Figure) -> None:
         top, bottom = _LINE - _SMALL / 2 + 2, _HEIGHT - 2
         codebook = self.codebook.double().numpy()
-        ax = _axes(fig, _CHART, _WIDTH - 6, top, bottom)
+        ax = axes_at(fig, _CHART, _WIDTH - 6, top, bottom)
         xlim, ylim = voronoi.frame(codebook, codebook, margin=0.5)
         stretch = (_WIDTH - 6 - _CHART) / (bottom - top)
         middle, reach = sum(xlim) / 2, stretch * (xlim[1] - xlim[0]) / 2
@@ -396,20 +390,6 @@ class CodesExplorer(Explorer):
         return "nenhum morto" if n_dead == 0 else "1 morto" if n_dead == 1 else f"{n_dead} mortos"
 
 
-def _checked_codebook(name: str, codebook: Tensor) -> Tensor:
-    """O dicionário, na CPU e sem gradiente."""
-    if not isinstance(codebook, Tensor):
-        raise TypeError(f"{name} deve ser um tensor [K, C], um código por linha, mas veio {type(codebook).__name__}.")
-    if codebook.ndim != 2 or len(codebook) < 2 or not codebook.is_floating_point():
-        raise ValueError(
-            f"{name} deve ter forma [K, C], com K ≥ 2 códigos de ponto flutuante, mas veio {codebook.dtype} "
-            f"{tuple(codebook.shape)}."
-        )
-    if not codebook.isfinite().all():
-        raise ValueError(f"Há NaN ou infinito em {name}. Treine o modelo de novo antes de explorá-lo.")
-    return codebook.detach().cpu()
-
-
 def _logarithm(count: Tensor | float) -> float:
     """A altura da barra: 0 para o código morto, e cada fator de dez sobe o mesmo tanto."""
     return math.log10(1 + 9 * float(count))
@@ -426,11 +406,6 @@ def _edges(inside: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
 def _spread(size: int) -> tuple[int, ...]:
     """As posições que a página oferece: todas ou, se forem muitas, algumas, por igual."""
     return tuple(sorted({round(i) for i in np.linspace(0, size - 1, min(size, _MOST_RECORDED)).tolist()}))
-
-
-def _axes(fig: Figure, left: float, right: float, top: float, bottom: float) -> Axes:
-    """Eixos no retângulo dado em pixels da tela."""
-    return fig.add_axes((left / _WIDTH, 1 - bottom / _HEIGHT, (right - left) / _WIDTH, (bottom - top) / _HEIGHT))
 
 
 def _controls(

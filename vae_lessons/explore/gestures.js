@@ -96,5 +96,5 @@ window.vaeGestos ??= (() => {
   for (const end of ["pointerup", "pointercancel"]) listen(end, () => (held = null));
   listen("keydown", (event) => surfaceOf(event) && key(surfaceOf(event), event));
   listen("click", ({ target }) => target.closest?.(".vae-erase") && erase(target.closest(".vae-drawing").querySelector(".vae-paper")));
-  return { erase };
+  return true;
 })();

@@ -14,8 +14,8 @@ from torch import Tensor
 from vae_lessons import style
 from vae_lessons.explore import voronoi
 from vae_lessons.explore.base import Explorer, column, picture, row, text, title
-from vae_lessons.explore.canvas import Canvas, Panel
-from vae_lessons.explore.codes import _checked_codebook
+from vae_lessons.explore.calls import checked_rows
+from vae_lessons.explore.canvas import Canvas, Panel, axes_at
 from vae_lessons.explore.pointing import pointable, within
 from vae_lessons.style import number
 
@@ -39,7 +39,7 @@ def explore_kmeans(points: Tensor, codebook: Tensor, *, steps: int = 20) -> "KMe
     se se pedir, recomeça num ponto sorteado.
     Levanta TypeError se não forem tensores e ValueError se as formas não forem essas ou houver NaN ou infinito.
     """
-    points, codebook = _checked_codebook("points", points), _checked_codebook("codebook", codebook)
+    points, codebook = checked_rows("points", points), checked_rows("codebook", codebook)
     for name, values in (("points", points), ("codebook", codebook)):
         if values.shape[1] != 2:
             raise ValueError(
@@ -190,23 +190,19 @@ class KMeansExplorer(Explorer):
     def _frame(self, steps: int) -> Figure:
         fig = Figure(figsize=(_WIDTH / 100, _HEIGHT / 100))
 
-        def axes(left: float, right: float, top: float, bottom: float):
-            box = left / _WIDTH, 1 - bottom / _HEIGHT, (right - left) / _WIDTH, (bottom - top) / _HEIGHT
-            return fig.add_axes(box)
-
-        plane = axes(6, 6 + _MAP, _TOP, _TOP + _MAP)
+        plane = axes_at(fig, 6, 6 + _MAP, _TOP, _TOP + _MAP)
         plane.set(xlim=self._limits[0], ylim=self._limits[1], xticks=[], yticks=[])
         plane.spines[:].set_color(style.SILVER)
         plane.set_title("cada ponto é do código mais próximo", fontsize=11, weight="bold", pad=6)
         left, right, top, bottom = _CURVE
-        curve = axes(left, right, top, bottom)
+        curve = axes_at(fig, left, right, top, bottom)
         errors = np.concatenate([path[2] for path in self._paths.values()])
         curve.set(xlim=(-0.04 * steps, 1.04 * steps), ylim=(0, 1.1 * errors.max() or 1.0), xlabel="passo")
         curve.locator_params(nbins=5, integer=False)
         curve.xaxis.get_major_locator().set_params(integer=True)
         curve.spines[["top", "right"]].set_visible(False)
         curve.set_title("erro: distância² média\nao código mais próximo", fontsize=10)
-        words = axes(left - 40, right, bottom + 52, _HEIGHT - 6)
+        words = axes_at(fig, left - 40, right, bottom + 52, _HEIGHT - 6)
         words.set(xlim=(0, 1), ylim=(0, 1))
         words.axis("off")
         style.decimal_commas(fig)

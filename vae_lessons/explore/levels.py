@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vae_lessons import style
 from vae_lessons.explore.base import Explorer, column, picture, row, text, title
-from vae_lessons.explore.calls import quiet
+from vae_lessons.explore.calls import quiet, require_unit_pixels
 from vae_lessons.explore.canvas import GREYS, Canvas, Panel
 from vae_lessons.explore.images import Greys
 from vae_lessons.explore.pointing import pointable, within
@@ -252,12 +252,7 @@ class LevelsExplorer(Explorer):
                 f"sample_below deve devolver as imagens [n, D], com D = {height}·{width} = {height * width}, mas para "
                 f"n = {n} devolveu {found}. De imagens [n, 1, H, W], use .flatten(1); de uma distribuição, a média."
             )
-        least, most = (float(value) for value in pictures.aminmax())
-        if not (least >= -1e-4 and most <= 1 + 1e-4):  # NaN também
-            raise ValueError(
-                f"sample_below deve devolver pixels de 0 a 1, mas eles vão de {number(least, 2)} a {number(most, 2)}. "
-                "Se são logits, passe-os por torch.sigmoid."
-            )
+        require_unit_pixels("sample_below", pictures)
         if not torch.equal(latents[0].cpu(), given[0]):
             raise ValueError("sample_below deve devolver como vieram os níveis dados, mas o topo voltou diferente.")
         if not torch.allclose(pictures, answers[1][1]):

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import ipywidgets as widgets
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
@@ -17,7 +16,7 @@ from torch import Tensor
 from vae_lessons import style
 from vae_lessons.data import Dataset
 from vae_lessons.explore.base import Explorer, column, picture, row, text, title
-from vae_lessons.explore.canvas import GREYS, Canvas, Panel
+from vae_lessons.explore.canvas import GREYS, Canvas, Panel, axes_at
 from vae_lessons.explore.images import greys_of
 from vae_lessons.explore.sliders import ExactLogSlider
 from vae_lessons.linear_gaussian import optimal_kl, optimal_squared_error
@@ -273,29 +272,24 @@ def _frame(n_bars: int, limits: tuple[tuple[float, float], ...]) -> Figure:
     names = ("λ", "½ ln λ (nats)")
     titles = ("Barras molhadas: erro quadrático", "Barras secas, em nats: taxa")
     for (top, bottom), ylim, name, heading in zip((_LINEAR, _LOGARITHMIC), limits, names, titles, strict=True):
-        chart = _axes(fig, *_CHART, top, bottom)
+        chart = axes_at(fig, *_CHART, top, bottom)
         chart.set(xlim=(0, n_bars), ylim=ylim, ylabel=name)
         ticks = [i for i in range(n_bars) if i == 0 or (i + 1) % 10 == 0]
         chart.set_xticks([i + 0.5 for i in ticks], [str(i + 1) for i in ticks])
         chart.tick_params(labelsize=9)
         chart.tick_params(axis="x", length=0)
         chart.spines[["top", "right"]].set_visible(False)
-        margin = _axes(fig, _CHART[1], _LEFT - 4, top - 8, bottom + 8)
+        margin = axes_at(fig, _CHART[1], _LEFT - 4, top - 8, bottom + 8)
         reach = (ylim[1] - ylim[0]) * 8 / (bottom - top)
         margin.set(xlim=(0, 1), ylim=(ylim[0] - reach, ylim[1] + reach))
         margin.axis("off")
-        line = _axes(fig, 8, _CHART[1], top - 34, top - 10)
+        line = axes_at(fig, 8, _CHART[1], top - 34, top - 10)
         line.set(xlim=(0, 1), ylim=(0, 1))
         line.axis("off")
         line.text(0, 0.3, heading, fontsize=10, weight="bold")
     chart.set_xlabel("latente, do maior autovalor ao menor", fontsize=9.5)
-    pictures = _axes(fig, _LEFT - 2, _WIDTH, 0, _HEIGHT)
+    pictures = axes_at(fig, _LEFT - 2, _WIDTH, 0, _HEIGHT)
     pictures.set(xlim=(_LEFT - 2, _WIDTH), ylim=(_HEIGHT, 0))
     pictures.axis("off")
     style.decimal_commas(fig)
     return fig
-
-
-def _axes(fig: Figure, left: float, right: float, top: float, bottom: float) -> Axes:
-    """Eixos no retângulo dado em pixels da tela."""
-    return fig.add_axes((left / _WIDTH, 1 - bottom / _HEIGHT, (right - left) / _WIDTH, (bottom - top) / _HEIGHT))

@@ -63,11 +63,6 @@ const vaeRede = (() => {
     const fit = values.reduce((a, b) => a + b, 0) / values.length, rate = kl(q);
     return { logLikelihood: fit, kl: rate, elbo: fit - rate };
   };
-  // Os mesmos, com as amostras que vêm dos ruídos `noise` [L][Z].
-  const elbo = (encoder, decoder, x, noise) => {
-    const q = encode(encoder, x);
-    return bound(q, noise.map((eps) => logLikelihood(decoder, x, reparametrize(q, eps))));
-  };
 
   // Uma amostra de Bernoulli: cada pixel é 1 se o sorteio dele, uniforme, cair abaixo da média.
   const sample = (mean, uniform) => mean.map((p) => (uniform() < p ? 1 : 0));
@@ -130,5 +125,5 @@ const vaeRede = (() => {
     return image;
   };
 
-  return { unpack, forward, encode, decode, kl, logLikelihood, deviations, reparametrize, bound, elbo, sample, lerp, slerp, drawn };
+  return { unpack, encode, decode, logLikelihood, deviations, reparametrize, bound, sample, lerp, slerp, drawn };
 })();
