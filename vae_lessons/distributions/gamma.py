@@ -64,25 +64,25 @@ class Gamma(NamedTuple):
             return self.rsample(_gamma_draw(self, generator))
 
 
-@requires(concentration1="> 0", concentration0="> 0")
+@requires(alpha="> 0", beta="> 0")
 class Beta(NamedTuple):
-    """Beta de densidade z^(a−1) (1 − z)^(b−1) / B(a, b) em 0 < z < 1, com a = concentration1 e b = concentration0.
+    """Beta de densidade z^(a−1) (1 − z)^(b−1) / B(a, b) em 0 < z < 1, com a = alpha e b = beta.
 
     Os dois parâmetros têm a mesma forma [..., Z]. Levanta ValueError, ao ser criada, se um deles não for maior que
     zero.
     """
 
-    concentration1: Tensor
-    concentration0: Tensor
+    alpha: Tensor
+    beta: Tensor
 
     @property
     def mean(self) -> Tensor:
         """E[z] = a / (a + b), [..., Z]."""
-        return self.concentration1 / (self.concentration1 + self.concentration0)
+        return self.alpha / (self.alpha + self.beta)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log-densidade por dimensão, em nats; −∞ fora de [0, 1]."""
-        value = torch.as_tensor(value, dtype=self.concentration1.dtype, device=self.concentration1.device)
+        value = torch.as_tensor(value, dtype=self.alpha.dtype, device=self.alpha.device)
         proportions = torch.stack(torch.broadcast_tensors(value, 1 - value), -1)
         return _as_dirichlet(self).log_prob(proportions)
 
