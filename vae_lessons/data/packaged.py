@@ -53,6 +53,12 @@ PACKAGED = {
         dtype=torch.float32,
         columns="medidas",
     ),
+    "pbmc": Packaged(
+        arrays=("x", "y", "factors", "genes", "cell_types"),
+        sha256="294bc7a3866c5f56e4007c66cd630b7fc7302687cf5239a42b66daa3e73e2678",
+        dtype=torch.float32,
+        columns="genes",
+    ),
 }
 
 
