@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from vae_lessons.data import cells, idx_files, load, packaged, phrases, recipes
+from vae_lessons.data import cells, films, idx_files, load, packaged, phrases, recipes
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT = 1_200_000  # bytes de um arquivo comprimido
@@ -210,6 +211,69 @@ def test_the_split_of_pbmc_is_stratified_and_does_not_change():
         "ded1d6e9af0c91fad3b7e4d5b7d9df31e025caaac74229e910323f33cf6d9545",
         "9bc5ba08a667255ef40253261e1b235e012b45721fae57b4c36de674123c9b71",
     ]
+
+
+# films
+
+
+def likes() -> torch.Tensor:
+    return torch.cat([load("films", split).x for split in ("train", "test")])
+
+
+def test_films_are_44421_likes_of_people_and_films_with_at_least_five_each():
+    train, test = load("films"), load("films", "test")
+    assert repr(train) == "Dataset('films', 528 exemplos de 2080 filmes)"
+    assert repr(test) == "Dataset('films', 131 exemplos de 2080 filmes)"
+    assert train.y is train.factors is None
+    x = likes()
+    assert x.dtype == torch.float32
+    assert sorted(x.unique().tolist()) == [0, 1]
+    assert x.sum() == 44_421
+    assert x.sum(1).min() == 5
+    assert x.sum(0).min() >= 4  # cinco, antes de saírem as pessoas de menos de cinco
+
+
+def test_each_column_of_films_is_one_film_with_its_genres():
+    assert len(films.titles()) == len(set(films.titles())) == len(films.genres()) == 2080
+    assert all(re.search(r" \(\d{4}\)$", title) for title in films.titles())
+    assert not any(re.search(r", (The|An?) \(", title) for title in films.titles())
+    assert films.genres()[films.titles().index("The Usual Suspects (1995)")] == {"Crime", "Mystery", "Thriller"}
+
+
+def test_who_likes_a_film_likes_its_sequels():
+    """Que as colunas têm os títulos certos: as pessoas em comum, contra as que haveria se os gostos não se ligassem."""
+    x, column = likes(), films.titles().index
+    first = x[:, column("Star Wars: Episode IV - A New Hope (1977)")]
+    second = x[:, column("Star Wars: Episode V - The Empire Strikes Back (1980)")]
+    assert (first * second).sum() > 1.5 * first.sum() * second.sum() / len(x)
+
+
+def test_the_split_of_films_does_not_change():
+    digests = [hashlib.sha256(load("films", split).x.numpy().tobytes()).hexdigest() for split in ("train", "test")]
+    assert digests == [
+        "2aad87f7e930aaba7348d33e8b9fd5616c5c35ec15ebb16437de826021ae9d9a",
+        "8665a483ac3596bac3cdaf7a39b3e1403b31f1cb163783154c21539b05a5f66c",
+    ]
+
+
+COMMERCIAL_USE_FORBIDDEN = ("lesson_14.py", "films.py", "catalogue.py", "packaged.py", "recipes.py")
+
+
+def test_only_the_lesson_on_recommendation_depends_on_the_films_that_forbid_commercial_use():
+    """Quem tira a pasta small/films, como os termos dela podem pedir, fica com todo o resto."""
+    mention = re.compile(r"""["']films["']|data\.films|data import .*\bfilms\b|small/films""")
+    files = [*ROOT.glob("vae_lessons/**/*.py"), *ROOT.glob("notebooks/*.ipynb")]
+    depend = {path.name for path in files if mention.search(path.read_text(encoding="utf-8"))}
+    assert depend - {"__init__.py"} <= {*COMMERCIAL_USE_FORBIDDEN, "14_recomendacao.ipynb"}
+    assert "small/films" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_without_the_folder_of_films_the_rest_loads(elsewhere):
+    for name in packaged.PACKAGED.keys() - {"films"}:
+        shutil.copytree(recipes.SMALL / name, elsewhere / name)
+        assert len(load(name)) > 0
+    with pytest.raises(FileNotFoundError, match="Falta na instalação o arquivo de 'films'"):
+        load("films")
 
 
 # Todos: o que a pasta de cada um tem

@@ -4,6 +4,9 @@
     data.x[0, genes().index("CD79A")]       quantas moléculas de RNA do gene CD79A se contaram na primeira célula
     cell_types()[data.y[0]]                 o tipo dela
     data.factors[0, 0]                      quantas moléculas se contaram nela, também dos genes que ficaram de fora
+
+As células são de sangue, glóbulos brancos de uma pessoa só; os tipos são linfócitos T (CD4+ e CD8+) e B, monócitos,
+células NK, dendríticas e, as CD34+, as que ainda podem virar qualquer outra.
 """
 
 import functools

@@ -59,6 +59,12 @@ PACKAGED = {
         dtype=torch.float32,
         columns="genes",
     ),
+    "films": Packaged(
+        arrays=("x", "titles", "genres"),
+        sha256="19c1d0513aea7bdbe45718cd82aba0d4c4b26e38565c2a6d2ed36675bd812bec",
+        dtype=torch.float32,
+        columns="filmes",
+    ),
 }
 
 
