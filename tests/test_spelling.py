@@ -54,13 +54,7 @@ def misspelled(texts: list[prose.Prose], names: frozenset[str] = frozenset()) ->
 
 
 def glossary() -> list[prose.Prose]:
-    rows = [
-        line.split("\t") for line in (ROOT / "vae_lessons" / "glossary.tsv").read_text(encoding="utf-8").splitlines()
-    ]
-    return [
-        prose.Prose(f"glossary.tsv:{number}", f"{term}\n\n{definition}", code=False)
-        for number, (term, _, _, definition) in enumerate(rows, 1)
-    ]
+    return [prose.Prose(term, f"{term}\n\n{definition}", code=False) for term, _, _, definition in terms()]
 
 
 def notebooks() -> list[Path]:
@@ -139,9 +133,7 @@ def test_what_is_not_portuguese_prose_is_left_alone(text):
     assert not misspelled([prose.Prose("aqui", text, code=False)])
 
 
-def testsentences_of_code_are_read_and_its_names_are_not():
-    source = (
-        'def mean_of(batch):\n    """A média de batch em cada colna."""\n    raise ValueError("um vlor")  # comntário\n'
-    )
+def test_sentences_of_code_are_read_and_its_names_are_not():
+    source = 'def mean_of(batch):\n    """A colna de batch."""\n    raise ValueError("um vlor")  # comntário\n'
     texts = [prose.Prose(f"linha {line}", text, code=True) for line, text in prose.sentences_of(source)]
     assert set(misspelled(texts, frozenset(prose.identifiers(source)))) == {"colna", "vlor", "comntário"}
