@@ -80,16 +80,14 @@ def test_sections_go_up_to_the_next_heading_of_their_level():
     cells = [
         nbformat.v4.new_markdown_cell("# 99 · Título\n\n## 1. Um\n\nantes\n\n### Dentro\n\nainda"),
         nbformat.v4.new_code_cell("# não é título\nx = 1"),
-        nbformat.v4.new_markdown_cell(
-            "## 2. *Dois*\n\n<details><summary>Por quê?</summary>\n\nPorque sim.\n</details>"
-        ),
+        nbformat.v4.new_markdown_cell("## 2. *Dois*\n\n<details><summary>Por quê?</summary>\n\nPois é.\n</details>"),
     ]
     found = sections(nbformat.v4.new_notebook(cells=cells))
     assert list(found) == ["99 · Título", "1. Um", "Dentro", "2. Dois", "▸ Por quê?"]
     assert says(found["1. Um"], "X = 1")
     assert says(found["Dentro"], "ainda")
     assert not says(found["Dentro"], "antes")
-    assert found["▸ Por quê?"].strip() == "Porque sim."
+    assert found["▸ Por quê?"].strip() == "Pois é."
 
 
 # A tabela
