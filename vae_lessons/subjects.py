@@ -3,7 +3,7 @@
 Estão em subjects.tsv, um por linha: tipo, assunto, lição, seção e expressão, separados por um caractere de tabulação. A
 seção é um título da lição, com o número e sem asteriscos, ou o resumo de um bloco recolhido, depois de "▸ "; a
 expressão está no texto dela, e é por ela que se confere que a seção fala do assunto. Um assunto que está em mais de um
-lugar tem uma linha para cada um, com o lugar tem uma linha para cada um, com o principal na frente; o de uma lição em preparação pode ter a seção e a expressão
+lugar tem uma linha para cada um, com o principal na frente; o de uma lição em preparação pode ter a seção e a expressão
 vazias.
 """
 
