@@ -100,14 +100,23 @@ def test_the_table_has_a_row_per_subject_and_a_link_to_each_section():
         Subject("conceito", "Isto & aquilo", "01", "2. Inferência como otimização", "KL"),
         Subject("conceito", "Isto & aquilo", "03", "9. Por que $x$", "KL"),
         Subject("variante", "Nova", "99", "", ""),
+        Subject("variante", "Nova", "99", "1. Um", "x"),
     )
     shown = Table(rows)._repr_html_()
     assert len(Table(rows)) == shown.count("<tr>") - 1 == 2
     assert 'href="01_elbo.ipynb#2.-Inferência-como-otimização"' in shown
     assert 'href="03_vae.ipynb"' in shown  # um título com fórmula não serve de âncora
     assert "Isto &amp; aquilo" in shown
-    assert "lição 99, em preparação" in shown
-    assert repr(Table(rows)).splitlines()[1] == "Nova (variante): lição 99, em preparação"
+    assert shown.count("lição 99, em preparação") == 1
+    assert ">tipo<" in shown
+    assert ">tipo<" not in Table(rows[:2])._repr_html_()
+    assert repr(Table(rows)).splitlines()[1] == "Nova (variante): lição 99, em preparação; lição 99, em preparação"
+
+
+def test_a_long_question_is_shortened_and_leads_to_its_lesson():
+    shown = Table((Subject("pergunta", "P?", "01", f"▸ {'palavra ' * 20}?", "x"),))._repr_html_()
+    assert "palavra…" in shown
+    assert 'href="01_elbo.ipynb"' in shown
 
 
 def test_subjects_are_found_by_word_kind_and_lesson():

@@ -10,6 +10,7 @@ vazias.
 import functools
 import html
 import itertools
+import textwrap
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from vae_lessons.tables import html_table, lesson_link
 
 KINDS = ("pergunta", "conceito", "fórmula", "variante", "aplicação", "prática", "limite", "figura")
 
-_COLUMNS = (("assunto", "46%"), ("tipo", "10%"), ("onde", "44%"))
+_LONGEST = 60  # letras que se mostram do resumo de um bloco
 
 
 class Subject(NamedTuple):
@@ -49,11 +50,13 @@ class Table:
         )
 
     def _repr_html_(self) -> str:
-        cells = (
-            (html.escape(subject), kind, "<br>".join(_linked_place(row) for row in places))
+        cells = [
+            (html.escape(subject), kind, "<br>".join(dict.fromkeys(_linked_place(row) for row in places)))
             for (kind, subject), places in self._grouped().items()
-        )
-        return html_table(_COLUMNS, cells)
+        ]
+        if len({kind for _, kind, _ in cells}) == 1:
+            return html_table((("assunto", "48%"), ("onde", "52%")), [(subject, where) for subject, _, where in cells])
+        return html_table((("assunto", "44%"), ("tipo", "10%"), ("onde", "46%")), cells)
 
     def _grouped(self) -> dict[tuple[str, str], list[Subject]]:
         return {key: list(places) for key, places in itertools.groupby(self.rows, key=lambda row: row[:2])}
@@ -98,4 +101,5 @@ def _linked_place(row: Subject) -> str:
     if (file := _file(row)) is None:
         return html.escape(_place(row))
     heading = "" if row.section.startswith("▸") else row.section
-    return f"{lesson_link(file, row.lesson, heading)} · {html.escape(row.section)}"
+    shown = heading or textwrap.shorten(row.section, _LONGEST, placeholder="…")
+    return f"{lesson_link(file, row.lesson, heading)} · {html.escape(shown)}"
