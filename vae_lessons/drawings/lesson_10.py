@@ -33,7 +33,7 @@ def stretched(noise: Tensor, z: Tensor, log_q: Tensor) -> Figure:
 def planes(panels: Mapping[str, Tensor], half: float, *, labels: tuple[str, str] = ("$z_1$", "$z_2$")) -> Figure:
     """Um painel por densidade, todos na mesma escala de cores. Cada valor é a densidade numa grade [n, n] de −half a
     half (a primeira dimensão é a de z₁), ou são amostras [N, 2], de que se faz um histograma."""
-    fig = Figure(figsize=(2.75 * len(panels) + 0.3, 3.1))
+    fig = Figure(figsize=(2.6 * len(panels) + 0.5, 3.2))
     axes = np.atleast_1d(fig.subplots(1, len(panels), sharex=True, sharey=True))
     window = [[-half, half]] * 2
     images = {}
@@ -42,7 +42,7 @@ def planes(panels: Mapping[str, Tensor], half: float, *, labels: tuple[str, str]
         if values.shape[1] == 2:
             values = np.histogram2d(*values.T, bins=_BINS, range=window)[0] / len(values) * (_BINS / (2 * half)) ** 2
         images[title] = values
-    most = max(np.quantile(image, 0.998) for image in images.values())
+    most = max(np.quantile(image, 0.9995) for image in images.values())
     for ax, (title, image) in zip(axes, images.items(), strict=True):
         extent = (-half, half, -half, half)
         ax.imshow(image.T, origin="lower", extent=extent, cmap=style.SEQUENTIAL, vmin=0, vmax=most)

@@ -1,4 +1,4 @@
-"""Exercícios da lição 10: a densidade de um fluxo, uma camada que dobra o plano, modas perdidas, a IAF linear e um treino."""
+"""Exercícios da lição 10: a densidade de um fluxo, uma camada que dobra o plano, modas perdidas, um treino e a IAF linear."""
 
 import math
 
@@ -90,18 +90,7 @@ def _price(shares: Tensor, kept: Tensor) -> Tensor:
     return -shares[kept].sum().log()
 
 
-# 10.4: a IAF linear de uma normal correlacionada.
-
-_SD_1 = torch.tensor([1.0, 0.5, 2.0, 1.5], dtype=torch.float64)
-_SD_2 = torch.tensor([1.0, 2.0, 0.7, 3.0], dtype=torch.float64)
-_RHO = torch.tensor([0.9, -0.6, 0.3, 0.0], dtype=torch.float64)
-
-
-def _linear_iaf(sd_1: Tensor, sd_2: Tensor, rho: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    return sd_1, rho * sd_2, sd_2 * torch.sqrt(1 - rho**2)
-
-
-# 10.5: treinar uma camada linear pela energia.
+# 10.4: treinar uma camada linear pela energia.
 
 _MEANS = torch.tensor([[1.0, -0.5], [-0.7, 0.3]], dtype=torch.float32)
 _COVARIANCES = torch.tensor([[[1.0, 0.6], [0.6, 0.8]], [[0.7, -0.4], [-0.4, 1.2]]], dtype=torch.float32)
@@ -159,6 +148,17 @@ def _diagonal(energy) -> tuple[Tensor, Tensor]:
 def _factor(energy) -> tuple[Tensor, Tensor]:
     mean, covariance = _affine(energy)
     return mean, torch.linalg.cholesky(covariance)
+
+
+# 10.5: a IAF linear de uma normal correlacionada.
+
+_SD_1 = torch.tensor([1.0, 0.5, 2.0, 1.5], dtype=torch.float64)
+_SD_2 = torch.tensor([1.0, 2.0, 0.7, 3.0], dtype=torch.float64)
+_RHO = torch.tensor([0.9, -0.6, 0.3, 0.0], dtype=torch.float64)
+
+
+def _linear_iaf(sd_1: Tensor, sd_2: Tensor, rho: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return sd_1, rho * sd_2, sd_2 * torch.sqrt(1 - rho**2)
 
 
 EXERCISES = (
@@ -266,6 +266,36 @@ EXERCISES = (
     ),
     Exercise(
         id="10.4",
+        solution=_affine,
+        mistakes=(
+            Mistake(
+                _without_entropy,
+                "a sua q encolheu até virar um ponto no fundo da energia. Falta ln q na perda: é ele que a mantém aberta.",
+            ),
+            Mistake(
+                _diagonal,
+                "a sua q é diagonal: falta a parte de L fora da diagonal, que a inclina.",
+            ),
+            Mistake(
+                _factor,
+                "isso é L, e não a covariância. Que covariância tem z = m + Lε?",
+            ),
+            Mistake(
+                lambda energy: (torch.zeros(2), _affine(energy)[1]),
+                "a covariância está certa, mas a média ficou parada na origem. O otimizador a conhece?",
+            ),
+            Mistake(
+                lambda energy: (torch.zeros(2), torch.eye(2)),
+                "a sua q é a do começo: nada foi treinado. O otimizador conhece os parâmetros, e dá passos?",
+            ),
+        ),
+        measure=behaviour(_trained),
+        tolerance=0.12,
+        insight="Sem conhecer Z nem sortear de p: bastou saber a energia.",
+        hint="Se está quase lá, dê mais passos, use mais sorteios em cada um ou diminua a taxa de aprendizado no fim.",
+    ),
+    Exercise(
+        id="10.5",
         solution=_linear_iaf,
         mistakes=(
             Mistake(
@@ -296,35 +326,5 @@ EXERCISES = (
         ),
         measure=on_cases((_SD_1, _SD_2, _RHO), (_SD_2, _SD_1, -_RHO)),
         insight="É a decomposição de Cholesky: toda normal cabe numa IAF linear, e a lacuna da diagonal some.",
-    ),
-    Exercise(
-        id="10.5",
-        solution=_affine,
-        mistakes=(
-            Mistake(
-                _without_entropy,
-                "a sua q encolheu até virar um ponto no fundo da energia. Falta ln q na perda: é ele que a mantém aberta.",
-            ),
-            Mistake(
-                _diagonal,
-                "a sua q é diagonal: falta a parte de L fora da diagonal, que a inclina.",
-            ),
-            Mistake(
-                _factor,
-                "isso é L, e não a covariância. Que covariância tem z = m + Lε?",
-            ),
-            Mistake(
-                lambda energy: (torch.zeros(2), _affine(energy)[1]),
-                "a covariância está certa, mas a média ficou parada na origem. O otimizador a conhece?",
-            ),
-            Mistake(
-                lambda energy: (torch.zeros(2), torch.eye(2)),
-                "a sua q é a do começo: nada foi treinado. O otimizador conhece os parâmetros, e dá passos?",
-            ),
-        ),
-        measure=behaviour(_trained),
-        tolerance=0.12,
-        insight="Sem conhecer Z nem sortear de p: bastou saber a energia.",
-        hint="Se está quase lá, dê mais passos, use mais sorteios em cada um ou diminua a taxa de aprendizado no fim.",
     ),
 )
