@@ -66,7 +66,7 @@ def test_the_density_integrates_to_almost_one_and_follows_the_modes():
 @pytest.mark.parametrize("brake", module.BRAKES)
 def test_the_layer_has_the_determinant_of_its_jacobian(explorer, brake):
     put(explorer, u1=-2.3, u2=0.4, w1=0.7, w2=-1.1, b=0.6, brake=brake)
-    u, w = torch.tensor(explorer.u_hat).double(), torch.tensor(explorer.w).double()
+    u, w = (torch.tensor(each, dtype=torch.float64) for each in (explorer.u_hat, explorer.w))
     z = torch.randn(30, 2, generator=torch.Generator().manual_seed(0)).double()
     jacobian = torch.func.vmap(torch.func.jacrev(lambda point: point + u * torch.tanh(w @ point + 0.6)))(z)
     _, det = module.planar(z.numpy(), explorer.u, explorer.w, 0.6, brake=brake == module.BRAKES[0])
