@@ -42,7 +42,7 @@ LESSONS = (
     ),
     Lesson(
         *("10", "10_fluxos_na_posterior.ipynb", "Fluxos na posterior"),
-        *("E se a posterior for torta?", ("03",), ("01", "09"), (55, 70)),
+        *("E se a posterior for torta?", ("03",), ("01", "09"), (60, 75)),
     ),
 )
 
