@@ -245,7 +245,7 @@ def _paint_kl(numbers: FlowNumbers) -> Panel:
     panel, places = _canvas().panel(2), np.arange(len(LAYERS))
     kls = np.array(numbers.kls)
     panel.curve(np.array([-0.5, 5.5]), np.full(2, math.log(2)), style.GREY, width=1.5, dashes=(5, 4))
-    panel.text(5.45, math.log(2), "ln 2", style.GREY, anchor="rs", offset=(0, -4), size=12)
+    panel.text(-0.5, math.log(2), "ln 2", style.GREY, anchor="ls", offset=(4, 14), size=12)
     panel.curve(places, np.minimum(kls, 1.05), style.SILVER, width=2)
     panel.dots(places, np.minimum(kls, 1.05), style.SILVER, radius=4)
     at = LAYERS.index(numbers.layers)
