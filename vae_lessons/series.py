@@ -40,10 +40,13 @@ LESSONS = (
         *("09", "09_hierarquia_e_sequencias.ipynb", "Hierarquia e sequências"),
         *("Quantos andares tem z?", ("03",), ("04",), (55, 75)),
     ),
+    Lesson(
+        *("10", "10_fluxos_na_posterior.ipynb", "Fluxos na posterior"),
+        *("E se a posterior for torta?", ("03",), ("01", "09"), (60, 75)),
+    ),
 )
 
 COMING = {
-    "10": "Fluxos na posterior",
     "11": "Reparametrização implícita",
     "12": "Expressão gênica",
     "13": "Tópicos em textos",
