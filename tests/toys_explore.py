@@ -132,6 +132,7 @@ EXPLORERS = {
     "elbo": explore.explore_elbo,
     "gradients": explore.explore_gradients,
     "gumbel": explore.explore_gumbel,
+    "implicit": explore.explore_implicit,
     "kmeans": _kmeans,
     "levels": _levels,
     "merge": explore.explore_merge,

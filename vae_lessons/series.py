@@ -40,11 +40,14 @@ LESSONS = (
         *("09", "09_hierarquia_e_sequencias.ipynb", "Hierarquia e sequências"),
         *("Quantos andares tem z?", ("03",), ("04",), (55, 75)),
     ),
+    Lesson(
+        *("11", "11_reparametrizacao_implicita.ipynb", "Reparametrização implícita"),
+        *("E se z for um ângulo?", ("02", "03"), (), (55, 90)),
+    ),
 )
 
 COMING = {
     "10": "Fluxos na posterior",
-    "11": "Reparametrização implícita",
     "12": "Expressão gênica",
     "13": "Tópicos em textos",
     "14": "Recomendação",

@@ -5,6 +5,7 @@ from vae_lessons.explore.codes import CodesExplorer, explore_codes
 from vae_lessons.explore.elbo import ElboExplorer, explore_elbo
 from vae_lessons.explore.gradients import GradientExplorer, explore_gradients
 from vae_lessons.explore.gumbel import GumbelExplorer, explore_gumbel
+from vae_lessons.explore.implicit import ImplicitExplorer, explore_implicit
 from vae_lessons.explore.kmeans import KMeansExplorer, explore_kmeans
 from vae_lessons.explore.latent import LatentExplorer, explore_latent
 from vae_lessons.explore.levels import LevelsExplorer, explore_levels
@@ -19,6 +20,7 @@ __all__ = [
     "ElboExplorer",
     "GradientExplorer",
     "GumbelExplorer",
+    "ImplicitExplorer",
     "KMeansExplorer",
     "LatentExplorer",
     "LevelsExplorer",
@@ -30,6 +32,7 @@ __all__ = [
     "explore_elbo",
     "explore_gradients",
     "explore_gumbel",
+    "explore_implicit",
     "explore_kmeans",
     "explore_latent",
     "explore_levels",
