@@ -42,7 +42,7 @@ LESSONS = (
     ),
     Lesson(
         *("11", "11_reparametrizacao_implicita.ipynb", "Reparametrização implícita"),
-        *("E se z for um ângulo?", ("02", "03"), (), (55, 90)),
+        *("E se z for um ângulo?", ("02", "03"), (), (55, 65)),
     ),
 )
 
