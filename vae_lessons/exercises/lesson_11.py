@@ -156,10 +156,6 @@ EXERCISES = (
                 "isso é a derivada de ln z, e não de z. Confira a potência de z na densidade.",
             ),
             Mistake(
-                lambda z, k: -z * torch.log(z.pow(k)) / k,
-                "o logaritmo é o de z: derivada de z^k em k é z^k ln z, e não z^k ln z^k.",
-            ),
-            Mistake(
                 lambda z, k: -torch.log(z) * z.pow(k) / (1 - torch.exp(-z.pow(k))) * torch.exp(-z.pow(k)),
                 "você dividiu por F. A altura da partícula não importa; o que importa é a inclinação da curva, p.",
             ),
