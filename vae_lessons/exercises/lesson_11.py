@@ -288,7 +288,7 @@ EXERCISES = (
             ),
         ),
         measure=_summary,
-        tolerance=0.04,
+        tolerance=0.1,
         insight="A família contém a posterior exata, e o gradiente implícito a encontra.",
         hint="Média e desvio padrão são comparados com folga. Se faltar pouco, treine mais, ou com o passo caindo até zero.",
     ),
