@@ -133,6 +133,7 @@ EXPLORERS = {
     "flow": explore.explore_flow,
     "gradients": explore.explore_gradients,
     "gumbel": explore.explore_gumbel,
+    "implicit": explore.explore_implicit,
     "kmeans": _kmeans,
     "levels": _levels,
     "merge": explore.explore_merge,

@@ -44,10 +44,13 @@ LESSONS = (
         *("10", "10_fluxos_na_posterior.ipynb", "Fluxos na posterior"),
         *("E se a posterior for torta?", ("03",), ("01", "09"), (60, 75)),
     ),
+    Lesson(
+        *("11", "11_reparametrizacao_implicita.ipynb", "Reparametrização implícita"),
+        *("E se z for um ângulo?", ("02", "03"), (), (55, 65)),
+    ),
 )
 
 COMING = {
-    "11": "Reparametrização implícita",
     "12": "Expressão gênica",
     "13": "Tópicos em textos",
     "14": "Recomendação",

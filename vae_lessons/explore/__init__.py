@@ -6,6 +6,7 @@ from vae_lessons.explore.elbo import ElboExplorer, explore_elbo
 from vae_lessons.explore.flow import FlowExplorer, explore_flow
 from vae_lessons.explore.gradients import GradientExplorer, explore_gradients
 from vae_lessons.explore.gumbel import GumbelExplorer, explore_gumbel
+from vae_lessons.explore.implicit import ImplicitExplorer, explore_implicit
 from vae_lessons.explore.kmeans import KMeansExplorer, explore_kmeans
 from vae_lessons.explore.latent import LatentExplorer, explore_latent
 from vae_lessons.explore.levels import LevelsExplorer, explore_levels
@@ -21,6 +22,7 @@ __all__ = [
     "FlowExplorer",
     "GradientExplorer",
     "GumbelExplorer",
+    "ImplicitExplorer",
     "KMeansExplorer",
     "LatentExplorer",
     "LevelsExplorer",
@@ -33,6 +35,7 @@ __all__ = [
     "explore_flow",
     "explore_gradients",
     "explore_gumbel",
+    "explore_implicit",
     "explore_kmeans",
     "explore_latent",
     "explore_levels",
