@@ -40,12 +40,15 @@ LESSONS = (
         *("09", "09_hierarquia_e_sequencias.ipynb", "Hierarquia e sequências"),
         *("Quantos andares tem z?", ("03",), ("04",), (55, 75)),
     ),
+    Lesson(
+        *("12", "12_expressao_genica.ipynb", "Expressão gênica"),
+        *("E se o dado for contagem?", ("03",), ("07",), (55, 60)),
+    ),
 )
 
 COMING = {
     "10": "Fluxos na posterior",
     "11": "Reparametrização implícita",
-    "12": "Expressão gênica",
     "13": "Tópicos em textos",
     "14": "Recomendação",
     "15": "Outros modelos",
