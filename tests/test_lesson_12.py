@@ -26,7 +26,9 @@ def written_in_the_lesson(*names):
     for cell in nbformat.read(LESSON, as_version=4).cells:
         if cell.cell_type == "code":
             wanted = [
-                n for n in ast.parse(cell.source).body if isinstance(n, ast.FunctionDef | ast.ClassDef) and n.name in names
+                n
+                for n in ast.parse(cell.source).body
+                if isinstance(n, ast.FunctionDef | ast.ClassDef) and n.name in names
             ]
             exec("\n\n".join(ast.unparse(node) for node in wanted), space)
     return [space[name] for name in names]
@@ -93,11 +95,11 @@ def by_counting(p, alpha):
     return best
 
 
-def experiment(share, *, distance=3.0, n=300):
+def experiment(share, *, distance=3.0, n=800):
     torch.manual_seed(3)
     kind = (torch.rand(n) < 0.5).long()
     lab = torch.where(torch.rand(n) < share, kind, 1 - kind)
-    return torch.randn(n, 2) * 0.2 + distance * torch.stack([kind, -kind], 1), kind, lab
+    return torch.randn(n, 2) * 0.8 + distance * torch.stack([kind, -kind], 1), kind, lab
 
 
 RIGHT = [
@@ -106,8 +108,8 @@ RIGHT = [
     ("12.3", lambda mean, theta, p: (mean * p, theta)),
     ("12.4", by_counting),
     ("12.4", lambda p, alpha: torch.tensor(by_counting(p, alpha))),
-    ("12.5", lambda: experiment(0.9)),
-    ("12.5", lambda: experiment(0.93, distance=5.0, n=900)),
+    ("12.5", lambda: experiment(0.95)),
+    ("12.5", lambda: experiment(0.97, distance=5.0, n=900)),
 ]
 
 WRONG = [
@@ -131,8 +133,9 @@ WRONG = [
     ("12.4", lambda p, alpha: int(((1 - p.sort().values.flip(0)).cumsum(0) <= alpha).sum()), "Pede-se a fração"),
     ("12.4", lambda p, alpha: len(p), ""),
     ("12.5", lambda: experiment(0.5), "centrar não faz mal"),
+    ("12.5", lambda: experiment(0.7), "ainda se leem"),
     ("12.5", lambda: experiment(1.01), "nos dois laboratórios"),
-    ("12.5", lambda: experiment(0.9, distance=0.0), "antes de centrar"),
+    ("12.5", lambda: experiment(0.95, distance=0.0), "antes de centrar"),
     ("12.5", lambda: experiment(0.9, n=20), "de 100 a 1000"),
     ("12.5", lambda: (torch.zeros(100, 2), torch.zeros(10**6, 2), torch.zeros(100)), "um valor para cada ponto"),
 ]

@@ -73,7 +73,7 @@ class PatchCodes:
 
 
 class CellMaker:
-    """Contagens em que cada um dos dois latentes é a razão, em logaritmo, de dois genes; a classe é o sinal do primeiro."""
+    """Contagens em que cada latente é o log da razão de dois genes; a classe é o sinal do primeiro."""
 
     def __init__(self, *, n_genes: int):
         self.genes = [f"GENE{i}" for i in range(n_genes)]

@@ -1,9 +1,9 @@
 """O que são as colunas, as classes e o fator de load("pbmc").
 
-    data = load("pbmc")
-    data.x[0, genes().index("CD79A")]       quantas moléculas de RNA do gene CD79A se contaram na primeira célula
-    cell_types()[data.y[0]]                 o tipo dela
-    data.factors[0, 0]                      quantas moléculas se contaram nela, também dos genes que ficaram de fora
+data = load("pbmc")
+data.x[0, genes().index("CD79A")]       quantas moléculas de RNA do gene CD79A se contaram na primeira célula
+cell_types()[data.y[0]]                 o tipo dela
+data.factors[0, 0]                      quantas moléculas se contaram nela, também dos genes que ficaram de fora
 """
 
 import functools

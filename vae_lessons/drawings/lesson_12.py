@@ -1,4 +1,4 @@
-"""Os desenhos da lição 12: média e variância dos genes, ordenações com poucas células e os mapas de dois laboratórios."""
+"""Os desenhos da lição 12: média e variância dos genes, ordenações com poucas células, mapas de dois laboratórios."""
 
 from collections.abc import Mapping
 
@@ -60,8 +60,8 @@ def precision_by_cells(results: Mapping[str, Mapping[int, list[dict[str, float]]
 
 
 def lab_maps(panels: Mapping[str, np.ndarray], lab: Tensor, myeloid: Tensor) -> Figure:
-    """panels: método → códigos em duas dimensões, [N, 2] · lab: [N], 0 ou 1 · myeloid: bool [N]. Em cima, a cor e a forma
-    do laboratório; embaixo, as da linhagem."""
+    """panels: método → códigos em duas dimensões, [N, 2] · lab: [N], 0 ou 1 · myeloid: bool [N]. Em cima, a cor e a
+    forma do laboratório; embaixo, as da linhagem."""
     looks = (
         (lab == 1, (("laboratório 0", BLACK, "o"), ("laboratório 1", ORANGE, "^"))),
         (myeloid, (("linfócitos e outras", SILVER, "o"), ("mieloides", GREEN, "^"))),

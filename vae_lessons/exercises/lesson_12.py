@@ -154,13 +154,13 @@ def _readable(points: Tensor, kind: Tensor, k: int = 15) -> float:
     return min(right[kind == t].mean().item() for t in (0, 1))
 
 
-def _designed(share: float, distance: float = 4.0, batch: float = 0.0):
+def _designed(share: float, distance: float = 4.0):
     def experiment():
         generator = torch.Generator().manual_seed(0)
         kind = torch.arange(400) % 2
         lab = torch.where(torch.arange(400) < share * 400, kind, 1 - kind)
-        points = 0.3 * torch.randn(400, 2, generator=generator)
-        points[:, 0] += distance * kind + batch * lab
+        points = 0.8 * torch.randn(400, 2, generator=generator)
+        points[:, 0] += distance * kind
         return points, kind, lab
 
     return experiment
@@ -285,7 +285,7 @@ EXERCISES = (
     ),
     Exercise(
         id="12.5",
-        solution=_designed(0.9),
+        solution=_designed(0.95),
         mistakes=(
             Mistake(
                 _designed(0.5),
@@ -298,7 +298,7 @@ EXERCISES = (
                 "não há método que separe uma coisa da outra.",
             ),
             Mistake(
-                _designed(0.9, distance=0.0),
+                _designed(0.95, distance=0.0),
                 "já antes de centrar os tipos não se leem nos vizinhos. Separe-os mais: é preciso que haja o que destruir.",
             ),
         ),

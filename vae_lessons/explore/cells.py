@@ -35,8 +35,8 @@ _LOW = 0.02  # moléculas por mil: o que for menos fica na borda do gráfico
 
 # Em pixels da tela, contados do canto de cima à esquerda.
 _WIDTH, _HEIGHT = 760, 440
-_MAP = 40, 400, 40, 400  # esquerda, direita, alto e baixo
-_CHART = 508, 748, 40, 400
+_MAP = 54, 400, 40, 400  # esquerda, direita, alto e baixo
+_CHART = 500, 740, 40, 400
 
 _LABEL = "Mapa das células: clique ou arraste para andar por ele, ou use as setas do teclado."
 _HERE, _AVERAGE = style.ORANGE, style.GREY
@@ -123,7 +123,10 @@ class CellsExplorer(Explorer):
         self.picture = picture(_WIDTH, "vae-picture")
         self.caption = text()
         c = self.controls = _controls(start, self._limits, self.shown)
-        grid = [tuple(_STEP * round(v / _STEP) for v in np.linspace(*limits, _RECORDED + 2)[1:-1]) for limits in self._limits]
+        grid = [
+            tuple(_STEP * round(v / _STEP) for v in np.linspace(*limits, _RECORDED + 2)[1:-1])
+            for limits in self._limits
+        ]
         self.recorded = (("z0", grid[0]), ("z1", grid[1]), ("gene", self.shown[:_RECORDED_GENES]))
         hand = pointable(self.picture, _LABEL, size=(_WIDTH, _HEIGHT), at=self._point, keys=self._step)
         notes = (
@@ -174,7 +177,9 @@ class CellsExplorer(Explorer):
     def _show(self) -> None:
         super()._show()
         n = self.numbers
-        self.caption.value = f"{n.gene}: <b>{_written(n.level)}</b> em {_PER} moléculas. {self._region(n).capitalize()}."
+        self.caption.value = (
+            f"{n.gene}: <b>{_written(n.level)}</b> em {_PER} moléculas. {self._region(n).capitalize()}."
+        )
 
     def _region(self, numbers: CellsNumbers) -> str:
         far = f"a célula mais próxima está a {number(numbers.distance, 1)}"
@@ -240,7 +245,9 @@ class CellsExplorer(Explorer):
     def _decoded_grid(self) -> Tensor:
         axes = [torch.linspace(*limits, _GRID) for limits in self._limits]
         points = torch.cartesian_prod(*axes)
-        return _PER * torch.cat([self._expression(part.to(self._device)).float().cpu() for part in points.split(_AT_ONCE)])
+        return _PER * torch.cat(
+            [self._expression(part.to(self._device)).float().cpu() for part in points.split(_AT_ONCE)]
+        )
 
     def _start_at(self) -> tuple[float, float]:
         mine = self.means if self._labels is None else self.means[self._labels == self._labels.mode().values]
@@ -267,8 +274,14 @@ class CellsExplorer(Explorer):
         field = self._field[:, self.genes.index(gene)].reshape(_GRID, _GRID).T.clamp(min=_LOW).log10()
         extent = (*self._limits[0], *self._limits[1])
         ax.imshow(
-            field, origin="lower", extent=extent, aspect="auto", cmap=style.SEQUENTIAL, interpolation="bilinear",
-            vmin=np.log10(_LOW), vmax=max(float(field.max()), 1.0),
+            field,
+            origin="lower",
+            extent=extent,
+            aspect="auto",
+            cmap=style.SEQUENTIAL,
+            interpolation="bilinear",
+            vmin=np.log10(_LOW),
+            vmax=max(float(field.max()), 1.0),
         )
         self._scatter(ax)
         ax.set(xlim=self._limits[0], ylim=self._limits[1], xlabel=latent_name(0), ylabel=latent_name(1))
@@ -277,7 +290,9 @@ class CellsExplorer(Explorer):
         chart = axes_at(fig, *_CHART)
         n = len(self.shown)
         chart.hlines(range(n), 0, 1, color=style.MIST, linewidth=1)
-        chart.plot([_place(value) for value in self.average.tolist()], range(n), "|", color=_AVERAGE, markersize=15, mew=2)
+        chart.plot(
+            [_place(value) for value in self.average.tolist()], range(n), "|", color=_AVERAGE, markersize=15, mew=2
+        )
         ticks = [0.1, 1, 10, 100]
         chart.set_xticks([_place(tick) for tick in ticks], [number(tick) for tick in ticks])
         chart.set_yticks(range(n), self.shown)
@@ -300,7 +315,9 @@ class CellsExplorer(Explorer):
             if len(mine) >= 0.04 * len(self.means):
                 x, y = mine.median(0).values.tolist()
                 outline = [_stroke()]
-                ax.text(x, y, self._names[label], fontsize=8, weight="bold", ha="center", va="center", path_effects=outline)
+                ax.text(
+                    x, y, self._names[label], fontsize=8, weight="bold", ha="center", va="center", path_effects=outline
+                )
 
 
 def _stroke():
@@ -356,7 +373,10 @@ def _controls(start, limits, shown: tuple[str, ...]) -> dict[str, widgets.Widget
         for dim in range(2)
     }
     controls["gene"] = widgets.Dropdown(
-        options=shown, value=shown[0], description="gene", tooltip="O gene que colore o mapa",
+        options=shown,
+        value=shown[0],
+        description="gene",
+        tooltip="O gene que colore o mapa",
         style={"description_width": "44px"},
     )
     return controls
