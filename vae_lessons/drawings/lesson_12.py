@@ -15,8 +15,9 @@ from vae_lessons.style import BLACK, BLUE, GREEN, GREY, LINES, ORANGE, SILVER, W
 def mean_variance(mean: Tensor, variance: Tensor, *, library: float, dispersions: tuple[float, float]) -> Figure:
     """mean, variance: as dos genes, [G]; os nunca vistos ficam de fora · library: o quadrado do coeficiente de variação
     da biblioteca · dispersions: o menor e o maior 1/θ da faixa de binomiais negativas que se pinta."""
+    mean, variance = mean.numpy(), variance.numpy()
     seen = (mean > 0) & (variance > 0)
-    grid = np.geomspace(float(mean[seen].min()), 1.3 * float(mean.max()), 200)
+    grid = np.geomspace(mean[seen].min(), 1.3 * mean.max(), 200)
     curves = (
         ("Poisson", grid, GREY, "-"),
         ("Poisson, com as bibliotecas", grid + library * grid**2, GREEN, "-."),

@@ -31,12 +31,14 @@ _STEP = 0.1  # dos controles, em unidades de z
 _RECORDED = 7  # valores de cada latente que a página oferece
 _RECORDED_GENES = 3  # mapas que a página oferece
 _PER = 1000  # moléculas: a célula a que as esperanças se referem
+_NUMBERS = 1.26  # onde acaba a coluna dos números, com o gráfico de 0 a 1
 _LOW = 0.02  # moléculas por mil: o que for menos fica na borda do gráfico
 
 # Em pixels da tela, contados do canto de cima à esquerda.
-_WIDTH, _HEIGHT = 760, 440
+_WIDTH, _HEIGHT = 760, 486
 _MAP = 54, 400, 40, 400  # esquerda, direita, alto e baixo
-_CHART = 500, 740, 40, 400
+_CHART = 496, 752, 40, 400
+_LEGEND = 438  # onde começa
 
 _LABEL = "Mapa das células: clique ou arraste para andar por ele, ou use as setas do teclado."
 _HERE, _AVERAGE = style.ORANGE, style.GREY
@@ -130,12 +132,13 @@ class CellsExplorer(Explorer):
         self.recorded = (("z0", grid[0]), ("z1", grid[1]), ("gene", self.shown[:_RECORDED_GENES]))
         hand = pointable(self.picture, _LABEL, size=(_WIDTH, _HEIGHT), at=self._point, keys=self._step)
         notes = (
-            "Mapa: as médias de q(z|x), uma marca por célula; o fundo, quanto se espera do gene em cada ponto.",
+            "Mapa: as médias de q(z|x), uma marca por célula, na cor e na forma da classe; o fundo, quanto se espera "
+            "do gene em cada ponto.",
             f"À direita, moléculas esperadas em {_PER}: o ponto laranja, na mira; o traço cinza, a média das células.",
         )
         sliders = [title("A mira"), c["z0"].with_number(), c["z1"].with_number()]
         below = row(column(300, *sliders), column(400, title("A cor do mapa"), c["gene"], self.caption))
-        super().__init__(hand, below, *map(text, notes))
+        super().__init__(row(hand), below, *map(text, notes))
         self._start()
 
     def __repr__(self) -> str:
@@ -158,11 +161,8 @@ class CellsExplorer(Explorer):
         panel, chart = canvas.panel(0), canvas.panel(1)
         self._paint_sight(panel, numbers)
         for place, level in enumerate(numbers.levels.tolist()):
-            x = _place(level)
-            chart.dots(np.array([x]), np.array([place]), _HERE, radius=6)
-            right = x < 0.62
-            shift = (10, 0) if right else (-10, 0)
-            chart.text(x, place, _written(level), style.BLACK, anchor="lm" if right else "rm", size=11, offset=shift)
+            chart.dots(np.array([_place(level)]), np.array([place]), _HERE, radius=6)
+            chart.text(_NUMBERS, place, _written(level), style.BLACK, anchor="rm", size=11)
         return canvas.image(panel, chart)
 
     def describe(self, numbers: CellsNumbers) -> str:
@@ -271,7 +271,7 @@ class CellsExplorer(Explorer):
         """O que não muda com a mira: o mapa na cor do gene, as células, e o gráfico com as médias."""
         fig = Figure(figsize=(_WIDTH / 100, _HEIGHT / 100))
         ax = axes_at(fig, *_MAP)
-        field = self._field[:, self.genes.index(gene)].reshape(_GRID, _GRID).T.clamp(min=_LOW).log10()
+        field = self._field[:, self.genes.index(gene)].reshape(_GRID, _GRID).T.clamp(min=_LOW).log10().numpy()
         extent = (*self._limits[0], *self._limits[1])
         ax.imshow(
             field,
@@ -284,6 +284,13 @@ class CellsExplorer(Explorer):
             vmax=max(float(field.max()), 1.0),
         )
         self._scatter(ax)
+        if self._labels is not None:
+            legend = axes_at(fig, 8, _WIDTH - 8, _LEGEND, _HEIGHT)
+            legend.axis("off")
+            handles, names = ax.get_legend_handles_labels()
+            legend.legend(
+                handles, names, ncol=5, loc="center", fontsize=8.5, frameon=False, markerscale=1.5, handletextpad=0.1
+            )
         ax.set(xlim=self._limits[0], ylim=self._limits[1], xlabel=latent_name(0), ylabel=latent_name(1))
         ax.tick_params(labelsize=8)
         ax.set_title(f"{gene}: mais escuro, mais moléculas", fontsize=11, weight="bold")
@@ -298,8 +305,9 @@ class CellsExplorer(Explorer):
         chart.set_yticks(range(n), self.shown)
         chart.get_yticklabels()[self.shown.index(gene)].set_weight("bold")
         chart.tick_params(labelsize=9, length=0)
-        chart.set(xlim=(-0.03, 1.03), ylim=(n - 0.5, -0.5))
+        chart.set(xlim=(-0.03, _NUMBERS), ylim=(n - 0.5, -0.5))
         chart.spines[["top", "right", "left"]].set_visible(False)
+        chart.spines["bottom"].set_bounds(0, 1)
         chart.set_title(f"moléculas esperadas em {_PER}", fontsize=11, weight="bold")
         style.decimal_commas(fig)
         return fig
@@ -311,19 +319,15 @@ class CellsExplorer(Explorer):
         for label in self._labels.unique().tolist():
             color, mark = style.class_look(label)
             mine = self.means[self._labels == label]
-            ax.scatter(*mine.T.numpy(), s=13, color=color, marker=mark, edgecolors=style.WHITE, linewidths=0.4)
-            if len(mine) >= 0.04 * len(self.means):
-                x, y = mine.median(0).values.tolist()
-                outline = [_stroke()]
-                ax.text(
-                    x, y, self._names[label], fontsize=8, weight="bold", ha="center", va="center", path_effects=outline
-                )
-
-
-def _stroke():
-    from matplotlib.patheffects import withStroke
-
-    return withStroke(linewidth=2.4, foreground=style.WHITE)
+            ax.scatter(
+                *mine.T.numpy(),
+                s=13,
+                color=color,
+                marker=mark,
+                edgecolors=style.WHITE,
+                linewidths=0.4,
+                label=self._names[label],
+            )
 
 
 def _place(level: float) -> float:
