@@ -270,7 +270,7 @@ class CellsExplorer(Explorer):
     def _frame(self, gene: str) -> Figure:
         """O que não muda com a mira: o mapa na cor do gene, as células, e o gráfico com as médias."""
         fig = Figure(figsize=(_WIDTH / 100, _HEIGHT / 100))
-        ax = axes_at(fig, *_MAP)
+        ax, chart = axes_at(fig, *_MAP), axes_at(fig, *_CHART)
         field = self._field[:, self.genes.index(gene)].reshape(_GRID, _GRID).T.clamp(min=_LOW).log10().numpy()
         extent = (*self._limits[0], *self._limits[1])
         ax.imshow(
@@ -294,7 +294,6 @@ class CellsExplorer(Explorer):
         ax.set(xlim=self._limits[0], ylim=self._limits[1], xlabel=latent_name(0), ylabel=latent_name(1))
         ax.tick_params(labelsize=8)
         ax.set_title(f"{gene}: mais escuro, mais moléculas", fontsize=11, weight="bold")
-        chart = axes_at(fig, *_CHART)
         n = len(self.shown)
         chart.hlines(range(n), 0, 1, color=style.MIST, linewidth=1)
         chart.plot(
