@@ -72,6 +72,29 @@ class PatchCodes:
         return F.fold(patches.transpose(1, 2), self.shape, self.side, stride=self.side).flatten(1)
 
 
+class CellMaker:
+    """Contagens em que cada latente é o log da razão de dois genes; a classe é o sinal do primeiro."""
+
+    def __init__(self, *, n_genes: int):
+        self.genes = [f"GENE{i}" for i in range(n_genes)]
+
+    def expression(self, z: Tensor) -> Tensor:
+        logits = torch.zeros(*z.shape[:-1], len(self.genes), dtype=z.dtype)
+        logits[..., 0], logits[..., 2] = z[..., 0], z[..., 1]
+        return logits.softmax(-1)
+
+    def encode(self, x: Tensor) -> Normal:
+        logs = (x + 0.5).log()
+        z = torch.stack([logs[:, 0] - logs[:, 1], logs[:, 2] - logs[:, 3]], -1)
+        return Normal(z, torch.zeros_like(z))
+
+    def cells(self, n: int) -> Dataset:
+        generator = torch.Generator().manual_seed(0)
+        z = 1.5 * torch.randn(n, 2, generator=generator)
+        x = torch.poisson(500 * self.expression(z), generator=generator)
+        return Dataset(x, (z[:, 0] > 0).long(), name="células", columns="genes")
+
+
 class Chain:
     """Cada nível é uma função linear do de cima, mais ruído de desvio `noise`; a imagem, a sigmoide do último."""
 
@@ -124,10 +147,16 @@ def _levels() -> explore.LevelsExplorer:
     return explore.explore_levels(Chain([2, 3], n_pixels=64).sample_below, [2, 3], (8, 8))
 
 
+def _cells() -> explore.CellsExplorer:
+    maker = CellMaker(n_genes=14)
+    return explore.explore_cells(maker.encode, maker.expression, maker.cells(60), maker.genes)
+
+
 # Todos os exploradores que há, cada um por uma função sem argumentos que o cria.
 EXPLORERS = {
     "latent": lambda: explore.explore_latent(_model(), load("digits", "test")),
     "beta": _beta,
+    "cells": _cells,
     "codes": _codes,
     "elbo": explore.explore_elbo,
     "flow": explore.explore_flow,

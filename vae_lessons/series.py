@@ -48,10 +48,13 @@ LESSONS = (
         *("11", "11_reparametrizacao_implicita.ipynb", "Reparametrização implícita"),
         *("E se z for um ângulo?", ("02", "03"), (), (55, 65)),
     ),
+    Lesson(
+        *("12", "12_expressao_genica.ipynb", "Expressão gênica"),
+        *("E se o dado for contagem?", ("03",), ("07",), (55, 60)),
+    ),
 )
 
 COMING = {
-    "12": "Expressão gênica",
     "13": "Tópicos em textos",
     "14": "Recomendação",
     "15": "Outros modelos",

@@ -1,6 +1,7 @@
 """Exploradores interativos: os controles obedecem ao mouse, ao teclado e ao código, e a figura acompanha."""
 
 from vae_lessons.explore.beta import BetaExplorer, explore_beta
+from vae_lessons.explore.cells import CellsExplorer, explore_cells
 from vae_lessons.explore.codes import CodesExplorer, explore_codes
 from vae_lessons.explore.elbo import ElboExplorer, explore_elbo
 from vae_lessons.explore.flow import FlowExplorer, explore_flow
@@ -17,6 +18,7 @@ from vae_lessons.explore.water import WaterExplorer, explore_water
 
 __all__ = [
     "BetaExplorer",
+    "CellsExplorer",
     "CodesExplorer",
     "ElboExplorer",
     "FlowExplorer",
@@ -30,6 +32,7 @@ __all__ = [
     "StyleExplorer",
     "WaterExplorer",
     "explore_beta",
+    "explore_cells",
     "explore_codes",
     "explore_elbo",
     "explore_flow",
