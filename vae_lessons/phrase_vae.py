@@ -109,9 +109,7 @@ class Phrases(NamedTuple):
 
     def sample(self, generator: torch.Generator | None = None, *, length: int = 13) -> Tensor:
         """Uma frase sorteada para cada z: int64 [B, length + 1]."""
-        return self._write(
-            length, lambda logits: torch.multinomial(logits.softmax(-1), 1, generator=generator)[:, 0]
-        )
+        return self._write(length, lambda logits: torch.multinomial(logits.softmax(-1), 1, generator=generator)[:, 0])
 
     @torch.no_grad()
     def _write(self, length: int, choose) -> Tensor:
@@ -148,4 +146,6 @@ def _require_rows(x: Tensor) -> None:
             "De textos, data.phrases.tokens."
         )
     if x.ndim != 2:
-        raise ValueError(f"O VAE de frases espera símbolos [B, T], mas veio {tuple(x.shape)}. De uma frase só, x[None].")
+        raise ValueError(
+            f"O VAE de frases espera símbolos [B, T], mas veio {tuple(x.shape)}. De uma frase só, x[None]."
+        )

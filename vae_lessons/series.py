@@ -40,13 +40,16 @@ LESSONS = (
         *("09", "09_hierarquia_e_sequencias.ipynb", "Hierarquia e sequências"),
         *("Quantos andares tem z?", ("03",), ("04",), (55, 75)),
     ),
+    Lesson(
+        *("13", "13_topicos_em_textos.ipynb", "Tópicos em textos"),
+        *("De que falam as páginas?", ("03",), ("06", "11"), (50, 60)),
+    ),
 )
 
 COMING = {
     "10": "Fluxos na posterior",
     "11": "Reparametrização implícita",
     "12": "Expressão gênica",
-    "13": "Tópicos em textos",
     "14": "Recomendação",
     "15": "Outros modelos",
     "16": "Museu de bugs",

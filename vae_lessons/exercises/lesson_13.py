@@ -26,7 +26,10 @@ def _counted(words: Tensor, n_words: int) -> Tensor:
 def _write_pages(alpha: Tensor, beta: Tensor, lengths: Tensor) -> Tensor:
     shares = _theta(alpha, len(lengths)) @ beta
     return torch.stack(
-        [_counted(torch.multinomial(share, int(n), True), beta.shape[1]) for share, n in zip(shares, lengths, strict=True)]
+        [
+            _counted(torch.multinomial(share, int(n), True), beta.shape[1])
+            for share, n in zip(shares, lengths, strict=True)
+        ]
     )
 
 
@@ -38,7 +41,10 @@ def _one_theta(alpha: Tensor, beta: Tensor, lengths: Tensor) -> Tensor:
 def _one_topic(alpha: Tensor, beta: Tensor, lengths: Tensor) -> Tensor:
     topics = torch.multinomial(_theta(alpha, len(lengths)), 1)[:, 0]
     return torch.stack(
-        [_counted(torch.multinomial(beta[k], int(n), True), beta.shape[1]) for k, n in zip(topics, lengths, strict=True)]
+        [
+            _counted(torch.multinomial(beta[k], int(n), True), beta.shape[1])
+            for k, n in zip(topics, lengths, strict=True)
+        ]
     )
 
 
