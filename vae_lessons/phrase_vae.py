@@ -1,4 +1,4 @@
-"""O VAE de frases: um codificador e um decodificador recorrentes, e z entre eles (Bowman et al., 2016, arXiv:1511.06349).
+"""O VAE de frases: duas redes recorrentes, e z entre elas (Bowman et al., 2016, arXiv:1511.06349).
 
     frase x ── GRU ──► q(z|x) ──► z ── GRU, que escreve uma palavra de cada vez ──► p(x|z) = Π_t p(w_t | w_<t, z)
 
@@ -84,7 +84,7 @@ class Phrases(NamedTuple):
     z: Tensor
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """log p(x|z), somado sobre as palavras até FIM: linhas x [B, T], que começam por INÍCIO → [B], em nats por frase.
+        """log p(x|z), somado até FIM: linhas x [B, T], que começam por INÍCIO → [B], em nats por frase.
 
         z pode ter dimensões a mais à frente, [..., B, Z]: a resposta também as tem.
         """

@@ -31,16 +31,18 @@ _LONGEST = 74  # letras de um título, no máximo
 _RECORDED = tuple(i / 10 for i in range(11)), tuple(i / 8 for i in range(9))
 
 # Em pixels da tela, contados do canto de cima à esquerda.
-_WIDTH, _HEIGHT = 660, 420
-_SIDE = 250  # do triângulo
-_LEFT, _BASE = 34, 252  # o canto do primeiro tópico
-_BARS = (372, 648), (30, 272)  # da esquerda à direita e de cima a baixo
-_LINES, _LINE = 318, 20  # a primeira página e a distância entre duas
+_WIDTH, _HEIGHT = 660, 466
+_SIDE = 254  # do triângulo
+_LEFT, _BASE = 44, 272  # o canto do primeiro tópico
+_BARS = (372, 648), (36, 306)  # da esquerda à direita e de cima a baixo
+_LINES, _LINE = 374, 19  # a primeira página e a distância entre duas
+
+_LABELS = (-32, 22, "lm"), (44, 22, "rm"), (0, -34, "mm")  # o nome de cada canto: à direita, abaixo, âncora
 
 _POINT, _BAR, _SHARE = style.ORANGE, style.BLUE, style.mix(style.ORANGE, style.WHITE, 0.72)
 
 _LABEL = (
-    "As proporções da página: arraste o ponto no triângulo, ou mova-o com as setas do teclado. As barras são as palavras "
+    "As proporções da página: arraste o ponto no triângulo, ou mova-o com as setas. As barras são as palavras "
     "mais prováveis, e embaixo estão as páginas de proporções mais parecidas."
 )
 
@@ -155,19 +157,15 @@ class TopicsExplorer(Explorer):
     def _paint_triangle(self, panel: Panel, numbers: TopicsNumbers) -> None:
         topics, parts = (numbers.first, numbers.second, numbers.third), self._parts(numbers)
         corners = _corners()
-        for (x, y), topic, part, anchor, (right, down) in zip(
-            corners, topics, parts, ("lm", "rm", "ms"), ((-28, 20), (60, 20), (0, -24)), strict=True
-        ):
+        for (x, y), topic, part, look in zip(corners, topics, parts, _LABELS, strict=True):
+            x, y, anchor = x + look[0], y + look[1], look[2]
             panel.text(
-                x + right,
-                y + down,
-                f"tópico {topic}: {number(100 * part, 0)}%",
-                style.BLACK,
-                anchor=anchor,
-                size=12,
-                bold=True,
+                x, y, f"tópico {topic}: {number(100 * part, 0)}%", style.BLACK, anchor=anchor, size=12, bold=True
             )
-            panel.text(x + right, y + down + 15, self.names[topic], style.GREY, anchor=anchor, size=11)
+            first, second = [*self.names[topic].split(" "), ""][:2]
+            lines = [f"{first} {second}"] if anchor == "mm" else [first, second]
+            for k, line in enumerate(lines):
+                panel.text(x, y + 15 * (k + 1), line, style.GREY, anchor=anchor, size=11)
         x, y = (np.array(corners).T * np.array(parts)).sum(1) / max(sum(parts), 1e-9)
         for (cx, cy), part in zip(corners, parts, strict=True):
             if part > 0:
@@ -231,8 +229,8 @@ class TopicsExplorer(Explorer):
             if not isinstance(log_p, Tensor) or log_p.shape != expected:
                 found = f"forma {tuple(log_p.shape)}" if isinstance(log_p, Tensor) else type(log_p).__name__
                 raise ValueError(
-                    f"decode(θ) deve devolver log-probabilidades [B, V], com V = {expected[1]}, as palavras de vocabulary, "
-                    f"mas para {n} proporções [B, K = {n_topics}] devolveu {found}."
+                    f"decode(θ) deve devolver log-probabilidades [B, V], com V = {expected[1]}, as palavras de "
+                    f"vocabulary, mas para {n} proporções [B, K = {n_topics}] devolveu {found}."
                 )
             return log_p
 
@@ -257,8 +255,8 @@ def _corners() -> list[tuple[float, float]]:
 def _checked_proportions(proportions: Tensor) -> Tensor:
     if not isinstance(proportions, Tensor):
         raise TypeError(
-            f"proportions deve ser um tensor [N, K], as proporções de cada página, mas veio {type(proportions).__name__}. "
-            "De um array do NumPy, torch.from_numpy."
+            "proportions deve ser um tensor [N, K], as proporções de cada página, mas veio "
+            f"{type(proportions).__name__}. De um array do NumPy, torch.from_numpy."
         )
     if proportions.ndim != 2 or len(proportions) < 1 or proportions.shape[1] < 2 or not proportions.is_floating_point():
         raise ValueError(
@@ -323,6 +321,6 @@ def _frame() -> Figure:
     ax.axis("off")
     x, y = zip(*_corners(), _corners()[0], strict=True)
     ax.plot(x, y, color=style.GREY, linewidth=1.2)
-    ax.text(_BARS[0][0] - 18, 16, "Palavras mais prováveis", fontsize=10, weight="bold", va="center")
+    ax.text(_BARS[0][0] - 6, 18, "Palavras mais prováveis", fontsize=10, weight="bold", va="center")
     ax.text(16, _LINES - 22, "Páginas de proporções parecidas (semelhança)", fontsize=10, weight="bold", va="center")
     return fig
