@@ -42,7 +42,7 @@ LESSONS = (
     ),
     Lesson(
         *("13", "13_topicos_em_textos.ipynb", "Tópicos em textos"),
-        *("De que falam as páginas?", ("03",), ("06", "11"), (50, 60)),
+        *("De que falam as páginas?", ("03",), ("06", "11"), (55, 60)),
     ),
 )
 
