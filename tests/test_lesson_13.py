@@ -87,7 +87,7 @@ def test_with_many_topics_and_large_alpha_the_normal_has_the_moments_of_the_diri
     alpha = torch.linspace(5, 20, 30)
     normal = Normal(*(part.expand(20000, -1) for part in laplace(alpha)))
     theta, exact = normal.sample().softmax(-1), Dirichlet(alpha.expand(20000, -1)).sample()
-    torch.testing.assert_close(theta.mean(0), exact.mean(0), rtol=0.05, atol=0)
+    torch.testing.assert_close(theta.mean(0), exact.mean(0), rtol=0.1, atol=0)
     torch.testing.assert_close(theta.std(0), exact.std(0), rtol=0.15, atol=0)
 
 
@@ -99,8 +99,8 @@ def test_fit_many_trains_batch_normalization_as_fit_does():
 
     def model(seed):
         torch.manual_seed(seed)
-        encoder = nn.Sequential(nn.Linear(6, 8), nn.Softplus(), nn.Linear(8, 4), nn.BatchNorm1d(4))
-        return VAE(encoder, nn.Sequential(nn.Linear(2, 6), nn.BatchNorm1d(6, affine=False)), latent_dim=2)
+        encoder = nn.Sequential(nn.Linear(6, 8), nn.Softplus(), nn.Linear(8, 4, bias=False), nn.BatchNorm1d(4))
+        return VAE(encoder, nn.Sequential(nn.Linear(2, 6, bias=False), nn.BatchNorm1d(6, affine=False)), latent_dim=2)
 
     x = Dataset((torch.rand(60, 6, generator=torch.Generator().manual_seed(0)) < 0.4).float())
     config = TrainConfig(epochs=3, batch_size=20, lr=1e-2)
@@ -184,7 +184,7 @@ RIGHT = [
     ("13.2", umass_in_numpy),
     ("13.3", alpha_by_one_variance),
     ("13.3", lambda m, v: ((1 - 2 / m.shape[-1]) + torch.exp(m) * torch.exp(-m).mean(-1, True) / m.shape[-1]) / v),
-    ("13.4", torch.tensor([[0.48, 0.04, 0.48], [0.48, 0.48, 0.04]])),
+    ("13.4", torch.tensor([[0.49, 0.02, 0.49], [0.49, 0.49, 0.02]])),
     ("13.4", [[0.01, 0.5, 0.49], [0.5, 0.49, 0.01]]),
     ("13.5", analogy_by_a_loop),
 ]

@@ -34,7 +34,7 @@ def largest_shares(samples: Mapping[float, tuple[Tensor, Tensor]]) -> Figure:
     """samples: α → (maior proporção de cada sorteio da Dirichlet [N], e da normal logística [N])."""
     with matplotlib.rc_context(style.RC):
         fig = Figure(figsize=(8.2, 2.8))
-        axes = fig.subplots(1, len(samples), sharey=True)
+        axes = fig.subplots(1, len(samples))
         for ax, (alpha, (exact, approximate)) in zip(axes, samples.items(), strict=True):
             edges = [i / 25 for i in range(26)]
             ax.hist(exact, edges, color=SILVER, density=True, label="Dirichlet")
