@@ -480,6 +480,14 @@ def test_the_package_is_pinned(name):
 # A instalação
 
 
+def test_the_licences_of_the_data_are_those_the_package_declares():
+    expression = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["license"]
+    texts = {file.parent.name: file.read_text(encoding="utf-8") for file in recipes.SMALL.rglob("LICENCA.txt")}
+    told = {licence for text in texts.values() for licence in re.findall(r"SPDX-License-Identifier: (\S+)", text)}
+    assert {"LicenseRef-GroupLens", "MPL-2.0", "CC-BY-4.0", "Unicode-3.0"} == told
+    assert told | {"MIT", "BSD-3-Clause"} == set(expression.split(" AND "))
+
+
 def test_the_declared_package_data_are_all_the_files():
     patterns = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     declared = {
