@@ -152,6 +152,20 @@ def _cells() -> explore.CellsExplorer:
     return explore.explore_cells(maker.encode, maker.expression, maker.cells(60), maker.genes)
 
 
+def _topics() -> explore.TopicsExplorer:
+    return explore.explore_topics(*toy_topics())
+
+
+def toy_topics(n_topics: int = 5, n_words: int = 30, n_pages: int = 40):
+    """decode, proporções, palavras e títulos de uma mistura de tópicos sorteados: log p = ln(θᵀβ)."""
+    generator = torch.Generator().manual_seed(0)
+    beta = torch.rand(n_topics, n_words, generator=generator).pow(6)
+    beta = beta / beta.sum(1, keepdim=True)
+    theta = (3 * torch.randn(n_pages, n_topics, generator=generator)).softmax(-1)
+    words, titles = [f"palavra{i}" for i in range(n_words)], [f"Página {i}" for i in range(n_pages)]
+    return lambda shares: (shares @ beta).log(), theta, words, titles
+
+
 # Todos os exploradores que há, cada um por uma função sem argumentos que o cria.
 EXPLORERS = {
     "latent": lambda: explore.explore_latent(_model(), load("digits", "test")),
@@ -167,6 +181,7 @@ EXPLORERS = {
     "levels": _levels,
     "merge": explore.explore_merge,
     "style": _style,
+    "topics": _topics,
     "water": explore.explore_water,
 }
 

@@ -16,6 +16,7 @@ Cada arquivo trata de uma ideia, e só importa os que estão abaixo dele nesta l
     objectives                          a ELBO e seus parentes
     estimators                          estimadores do gradiente
     suitability                         estes dados servem a este modelo?
+    phrase_vae                          o VAE de frases
     models                              codificadores, decodificadores e o VAE
     priors                              a prior que se dá a um modelo
     linear_gaussian                     formas fechadas do modelo linear-gaussiano

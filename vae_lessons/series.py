@@ -52,10 +52,13 @@ LESSONS = (
         *("12", "12_expressao_genica.ipynb", "Expressão gênica"),
         *("E se o dado for contagem?", ("03",), ("07",), (55, 60)),
     ),
+    Lesson(
+        *("13", "13_topicos_em_textos.ipynb", "Tópicos em textos"),
+        *("De que falam as páginas?", ("03",), ("06", "11"), (55, 60)),
+    ),
 )
 
 COMING = {
-    "13": "Tópicos em textos",
     "14": "Recomendação",
     "15": "Outros modelos",
     "16": "Museu de bugs",

@@ -14,6 +14,7 @@ from vae_lessons.explore.levels import LevelsExplorer, explore_levels
 from vae_lessons.explore.merge import MergeExplorer, explore_merge
 from vae_lessons.explore.paths import slerp
 from vae_lessons.explore.style import StyleExplorer, explore_style
+from vae_lessons.explore.topics import TopicsExplorer, explore_topics
 from vae_lessons.explore.water import WaterExplorer, explore_water
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "LevelsExplorer",
     "MergeExplorer",
     "StyleExplorer",
+    "TopicsExplorer",
     "WaterExplorer",
     "explore_beta",
     "explore_cells",
@@ -44,6 +46,7 @@ __all__ = [
     "explore_levels",
     "explore_merge",
     "explore_style",
+    "explore_topics",
     "explore_water",
     "slerp",
 ]
