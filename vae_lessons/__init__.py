@@ -10,7 +10,7 @@ Cada arquivo trata de uma ideia, e só importa os que estão abaixo dele nesta l
     training                            o núcleo de treino
     drawings                            os desenhos de uma lição só
     plotting, diagrams, glossary        figuras e glossário
-    evaluation, disentanglement         medidas
+    evaluation, disentanglement, ranking    medidas
     objectives                          a ELBO e seus parentes
     estimators                          estimadores do gradiente
     suitability                         estes dados servem a este modelo?
