@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from vae_lessons.data import idx_files, load, packaged, phrases, recipes
+from vae_lessons.data import cells, films, idx_files, load, packaged, phrases, recipes
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT = 1_200_000  # bytes de um arquivo comprimido
@@ -166,6 +167,115 @@ def test_the_test_fortnights_of_weather_are_spread_over_the_seasons():
     assert len(months.unique()) >= 10
 
 
+# pbmc
+
+
+def test_pbmc_are_whole_counts_of_named_genes_in_typed_cells():
+    train, test = load("pbmc"), load("pbmc", "test")
+    assert repr(train) == "Dataset('pbmc', 565 exemplos de 765 genes, 10 classes)"
+    assert repr(test) == "Dataset('pbmc', 135 exemplos de 765 genes, 10 classes)"
+    x = torch.cat([train.x, test.x])
+    assert x.dtype == torch.float32
+    assert torch.equal(x, x.round())
+    assert (x.min(), x.max()) == (0, 259)
+    assert (x == 0).float().mean().item() == pytest.approx(0.674, abs=0.001)
+    assert (x.sum(0) >= 3).all()  # nenhum gene sem contagens
+    assert len(cells.genes()) == len(set(cells.genes())) == 765
+    assert len(cells.cell_types()) == 10
+
+
+def test_the_factor_of_pbmc_is_the_total_of_the_cell_of_which_these_genes_are_a_part():
+    data = load("pbmc")
+    total = data.factors[:, 0]
+    assert data.factors.shape == (565, 1)
+    assert (total.min(), total.max()) == (2141, 9497)
+    assert (data.x.sum(1) < total).all()
+
+
+@pytest.mark.parametrize(
+    ("gene", "cell_type"), [("CD79A", "CD19+ B"), ("GNLY", "CD56+ NK"), ("FCER1A", "Dendritic"), ("CD8B", "CD8+")]
+)
+def test_known_marker_genes_are_most_expressed_where_they_should(gene, cell_type):
+    """Que as colunas e as classes têm os nomes certos: marcadores que todo livro de imunologia diz."""
+    data = load("pbmc")
+    share = data.x[:, cells.genes().index(gene)] / data.factors[:, 0]
+    means = torch.stack([share[data.y == label].mean() for label in range(10)])
+    assert cells.cell_types()[means.argmax()].startswith(cell_type)
+
+
+def test_the_split_of_pbmc_is_stratified_and_does_not_change():
+    test = load("pbmc", "test")
+    assert torch.bincount(test.y).tolist() == [13, 1, 3, 10, 8, 25, 19, 2, 6, 48]
+    digests = [hashlib.sha256(load("pbmc", split).x.numpy().tobytes()).hexdigest() for split in ("train", "test")]
+    assert digests == [
+        "ded1d6e9af0c91fad3b7e4d5b7d9df31e025caaac74229e910323f33cf6d9545",
+        "9bc5ba08a667255ef40253261e1b235e012b45721fae57b4c36de674123c9b71",
+    ]
+
+
+# films
+
+
+def likes() -> torch.Tensor:
+    return torch.cat([load("films", split).x for split in ("train", "test")])
+
+
+def test_films_are_44421_likes_of_people_and_films_with_at_least_five_each():
+    train, test = load("films"), load("films", "test")
+    assert repr(train) == "Dataset('films', 528 exemplos de 2080 filmes)"
+    assert repr(test) == "Dataset('films', 131 exemplos de 2080 filmes)"
+    assert train.y is train.factors is None
+    x = likes()
+    assert x.dtype == torch.float32
+    assert sorted(x.unique().tolist()) == [0, 1]
+    assert x.sum() == 44_421
+    assert x.sum(1).min() == 5
+    assert x.sum(0).min() >= 4  # cinco, antes de saírem as pessoas de menos de cinco
+
+
+def test_each_column_of_films_is_one_film_with_its_genres():
+    assert len(films.titles()) == len(set(films.titles())) == len(films.genres()) == 2080
+    assert all(re.search(r" \(\d{4}\)$", title) for title in films.titles())
+    assert not any(re.search(r", (The|An?) \(", title) for title in films.titles())
+    assert films.genres()[films.titles().index("The Usual Suspects (1995)")] == {"Crime", "Mystery", "Thriller"}
+
+
+def test_who_likes_a_film_likes_its_sequels():
+    """Que as colunas têm os títulos certos: as pessoas em comum, contra as que haveria se os gostos não se ligassem."""
+    x, column = likes(), films.titles().index
+    first = x[:, column("Star Wars: Episode IV - A New Hope (1977)")]
+    second = x[:, column("Star Wars: Episode V - The Empire Strikes Back (1980)")]
+    assert (first * second).sum() > 1.5 * first.sum() * second.sum() / len(x)
+
+
+def test_the_split_of_films_does_not_change():
+    digests = [hashlib.sha256(load("films", split).x.numpy().tobytes()).hexdigest() for split in ("train", "test")]
+    assert digests == [
+        "2aad87f7e930aaba7348d33e8b9fd5616c5c35ec15ebb16437de826021ae9d9a",
+        "8665a483ac3596bac3cdaf7a39b3e1403b31f1cb163783154c21539b05a5f66c",
+    ]
+
+
+COMMERCIAL_USE_FORBIDDEN = ("lesson_14.py", "films.py", "catalogue.py", "packaged.py", "recipes.py")
+
+
+def test_only_the_lesson_on_recommendation_depends_on_the_films_that_forbid_commercial_use():
+    """Quem tira a pasta small/films, como os termos dela podem pedir, fica com todo o resto."""
+    mention = re.compile(r"""["']films["']|data\.films|data import .*\bfilms\b|small/films""")
+    files = [*ROOT.glob("vae_lessons/**/*.py"), *ROOT.glob("notebooks/*.ipynb")]
+    depend = {path.name for path in files if mention.search(path.read_text(encoding="utf-8"))}
+    assert depend - {"__init__.py"} <= {*COMMERCIAL_USE_FORBIDDEN, "14_recomendacao.ipynb"}
+    assert "small/films" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_without_the_folder_of_films_the_rest_loads(elsewhere):
+    for name in packaged.PACKAGED.keys() - {"films"}:
+        shutil.copytree(recipes.SMALL / name, elsewhere / name)
+        assert len(load(name)) > 0
+    with pytest.raises(FileNotFoundError, match="Falta na instalação o arquivo de 'films'"):
+        load("films")
+
+
 # Todos: o que a pasta de cada um tem
 
 
@@ -279,6 +389,8 @@ def test_the_recipe_makes_the_same_bytes_again(name, tmp_path):
     archive = Path(os.environ.get("VAE_LESSONS_WHEELS", tmp_path)) / recipes.RECIPES[name].archive
     if not archive.exists():
         pytest.skip(f"{archive.name} não está na pasta VAE_LESSONS_WHEELS, e os testes não usam a rede")
+    if name == "pbmc":
+        pytest.importorskip("h5py")
     content, licence = recipes.build(name, archive)
     assert hashlib.sha256(content).hexdigest() == packaged.PACKAGED[name].sha256
     assert licence == (recipes.SMALL / name / "LICENCA.txt").read_text(encoding="utf-8")

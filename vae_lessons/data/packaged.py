@@ -53,6 +53,18 @@ PACKAGED = {
         dtype=torch.float32,
         columns="medidas",
     ),
+    "pbmc": Packaged(
+        arrays=("x", "y", "factors", "genes", "cell_types"),
+        sha256="294bc7a3866c5f56e4007c66cd630b7fc7302687cf5239a42b66daa3e73e2678",
+        dtype=torch.float32,
+        columns="genes",
+    ),
+    "films": Packaged(
+        arrays=("x", "titles", "genres"),
+        sha256="19c1d0513aea7bdbe45718cd82aba0d4c4b26e38565c2a6d2ed36675bd812bec",
+        dtype=torch.float32,
+        columns="filmes",
+    ),
 }
 
 

