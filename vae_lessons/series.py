@@ -40,6 +40,10 @@ LESSONS = (
         *("09", "09_hierarquia_e_sequencias.ipynb", "Hierarquia e sequências"),
         *("Quantos andares tem z?", ("03",), ("04",), (55, 75)),
     ),
+    Lesson(
+        *("14", "14_recomendacao.ipynb", "Recomendação"),
+        *("O que mostrar a quem chega?", ("03",), ("04",), (55, 65)),
+    ),
 )
 
 COMING = {
@@ -47,7 +51,6 @@ COMING = {
     "11": "Reparametrização implícita",
     "12": "Expressão gênica",
     "13": "Tópicos em textos",
-    "14": "Recomendação",
     "15": "Outros modelos",
     "16": "Museu de bugs",
 }

@@ -104,9 +104,7 @@ class FilmsExplorer(Explorer):
         self._index = {titles[i]: i for i in reversed(self._by_popularity.tolist())}
         self._shelves = self._named_shelves(shelves)
         self._added: tuple[int, ...] = ()
-        self._canvas = Canvas(
-            _frame(), [style.BLACK, style.GREY, style.WHITE, style.MIST, _CHOSEN, _PERSONAL]
-        )
+        self._canvas = Canvas(_frame(), [style.BLACK, style.GREY, style.WHITE, style.MIST, _CHOSEN, _PERSONAL])
         self.picture = picture(_WIDTH, "vae-picture")
         self.caption = text()
         offered = [titles[i] for i in self._by_popularity.tolist()]
