@@ -42,7 +42,7 @@ LESSONS = (
     ),
     Lesson(
         *("14", "14_recomendacao.ipynb", "Recomendação"),
-        *("O que mostrar a quem chega?", ("03",), ("04",), (55, 65)),
+        *("O que mostrar a quem chega?", ("03",), ("04",), (50, 55)),
     ),
 )
 

@@ -53,16 +53,18 @@ def discounts(hits: Sequence[bool], n_hidden: int) -> Figure:
 
 
 @style.styled
-def beta_panels(betas: Sequence[float], panels: Mapping[str, Tensor]) -> Figure:
-    """panels: nome da grandeza → valores [n β, sementes]. Um ponto por semente, a linha pela média."""
+def beta_panels(betas: Sequence[float], panels: Mapping[str, Tensor], peaks: Sequence[str] = ()) -> Figure:
+    """panels: nome da grandeza → valores [n β, sementes] · peaks: em quais se circula o maior. Um ponto por semente, a
+    linha pela média."""
     fig = Figure(figsize=(8.2, 2.9))
     places = np.arange(len(betas))
     for ax, (name, values) in zip(fig.subplots(1, len(panels)), panels.items(), strict=True):
         ax.plot(places, values.mean(1), color=BLUE)
         for seed in range(values.shape[1]):
             ax.plot(places, values[:, seed], "o", color=BLUE, markersize=4, alpha=0.5, markeredgewidth=0)
-        best = int(values.mean(1).argmax())
-        ax.plot(places[best], values.mean(1)[best], "o", color=ORANGE, markersize=9, markerfacecolor="none", mew=2)
+        if name in peaks:
+            best = int(values.mean(1).argmax())
+            ax.plot(places[best], values.mean(1)[best], "o", color=ORANGE, markersize=9, markerfacecolor="none", mew=2)
         ax.set_title(name, fontsize=11)
         ax.set(xlabel="β")
         ax.set_xticks(places, [number(beta) for beta in betas])
@@ -103,27 +105,18 @@ def scoreboard(grades: Mapping[str, Sequence[float]], gaps: Mapping[str, tuple[f
 
 
 @style.styled
-def popularity_and_quality(points: Mapping[str, tuple[float, float]], hidden_share: float) -> Figure:
-    """points: método → (% das recomendações entre os mais vistos, NDCG@100) · hidden_share: a mesma %
-    nos filmes escondidos."""
-    if True:
-        fig = Figure(figsize=(6.6, 3.4))
-        ax = fig.subplots()
-        ax.axvline(hidden_share, color=ORANGE, linestyle="--", linewidth=1.4)
-        for name, (share, grade) in points.items():
-            color, mark = _look(name)
-            ax.plot(share, grade, mark, color=color, markersize=9)
-            ax.annotate(name, (share, grade), (8, 5), textcoords="offset points", fontsize=10, color=color)
-        ax.set(xlabel="% das recomendações entre os 100 mais vistos", ylabel="NDCG@100 no teste", xlim=(0, 112))
-        ax.set_xticks(range(0, 101, 20))
-        ax.margins(y=0.15)
-        low, high = ax.get_ylim()
-        ax.text(
-            hidden_share - 1.5,
-            low + 0.03 * (high - low),
-            "dos filmes escondidos",
-            color=ORANGE,
-            ha="right",
-            fontsize=10,
-        )
+def popularity_bias(shares: Mapping[str, float], tail: Mapping[str, float], hidden_share: float) -> Figure:
+    """shares: método → % das recomendações entre os mais vistos · tail: método → Recall na cauda · hidden_share: a
+    mesma % nos filmes escondidos."""
+    fig = Figure(figsize=(8.2, 0.42 * len(shares) + 1.1))
+    left, right = fig.subplots(1, 2, sharey=True)
+    for ax, values, decimals in ((left, shares, 0), (right, tail, 3)):
+        for place, (name, value) in enumerate(values.items()):
+            ax.barh(place, value, height=0.62, color=_look(name)[0])
+            ax.text(value, place, f" {number(value, decimals)}", va="center", fontsize=10)
+    left.axvline(hidden_share, color=ORANGE, linestyle="--", linewidth=1.6)
+    left.text(hidden_share + 1, -0.62, f"escondidos: {number(hidden_share, 0)}%", color=ORANGE, fontsize=10)
+    left.set_yticks(range(len(shares)), list(shares))
+    left.set(xlabel="% das recomendações entre os 100 mais vistos", xlim=(0, 112), ylim=(len(shares) - 0.5, -1.05))
+    right.set(xlabel="Recall@20 dos escondidos fora dos 100", xlim=(0, 1.25 * max(tail.values())))
     return fig
