@@ -9,7 +9,9 @@ Cada arquivo trata de uma ideia, e só importa os que estão abaixo dele nesta l
     installation                        o que há nesta máquina
     training                            o núcleo de treino
     drawings                            os desenhos de uma lição só
+    subjects                            que assunto está em que lição
     plotting, diagrams, glossary        figuras e glossário
+    courses                             que lições cabem num curso
     evaluation, disentanglement, ranking    medidas
     objectives                          a ELBO e seus parentes
     estimators                          estimadores do gradiente
@@ -19,7 +21,7 @@ Cada arquivo trata de uma ideia, e só importa os que estão abaixo dele nesta l
     linear_gaussian                     formas fechadas do modelo linear-gaussiano
     distributions                       distribuições
     data                                conjuntos de dados
-    style, series                       cores, números e textos das figuras; quais são as lições
+    style, series, tables               cores, números e textos das figuras; quais são as lições; tabelas
     devices, randomness                 onde as contas são feitas, e as sementes
     counts, files, processors, console  números inteiros, arquivos do usuário, núcleos da CPU, a tela
 """

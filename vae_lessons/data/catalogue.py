@@ -34,6 +34,9 @@ def load(
     "pbmc": 700 células do sangue, e em cada uma quantas moléculas de RNA de cada um de 765 genes se contaram (Zheng et
     al., 2017), em float32 [700, 765]; y são dez tipos de célula, o fator é o total de moléculas da célula, e
     `data.cells` diz os nomes (`cells.genes()`, `cells.cell_types()`) ·
+    "topics": 2.296 páginas da ajuda do LibreOffice em português, e quantas vezes cada uma de 2.000 palavras está em
+    cada uma, em float32 [2296, 2000]; y são as nove partes da ajuda, e `data.topics` diz os nomes (`topics.titles()`,
+    `topics.vocabulary()`, `topics.sections()`) ·
     "films": 659 pessoas e 2.080 filmes do MovieLens (Harper e Konstan, 2015), float32 [659, 2080] com 1 onde a pessoa
     deu ao filme 4 estrelas ou mais e 0 no resto, sem y; `data.films` diz os títulos e os gêneros. *Não pode ter uso
     comercial*: os termos estão na pasta dele ·
@@ -43,12 +46,12 @@ def load(
     indica, depois no cache do usuário; se não estiverem em nenhuma, são baixados para o cache, uma vez. Os outros vêm
     com os pacotes, e nunca usam a rede.
 
-    split: "train" ou "test"; em "digits", "mnist_5k" e "pbmc", partição fixa e estratificada por classe, quatro quintos
-    e um quinto; em "phrases", a mesma coisa por comprimento, e as palavras de cada frase do teste estão todas no
-    treino, mas nunca as mesmas numa frase só: ainda assim, 95% delas estão a uma palavra, trocada, a mais ou a menos,
-    de uma frase do treino; em "weather", uma quinzena a cada cinco vai para o teste, e em "films", uma pessoa a cada
-    cinco; em "mnist" e "fashion_mnist", a de origem, 60.000 e 10.000 · device: onde pôr os tensores, com os nomes de
-    TrainConfig, "auto" inclusive (padrão: CPU) · root: pasta dos arquivos de "mnist" e "fashion_mnist".
+    split: "train" ou "test"; em "digits", "mnist_5k", "pbmc" e "topics", partição fixa e estratificada por classe,
+    quatro quintos e um quinto; em "phrases", a mesma coisa por comprimento, e as palavras de cada frase do teste estão
+    todas no treino, mas nunca as mesmas numa frase só: ainda assim, 95% delas estão a uma palavra, trocada, a mais ou a
+    menos, de uma frase do treino; em "weather", uma quinzena a cada cinco vai para o teste, e em "films", uma pessoa a
+    cada cinco; em "mnist" e "fashion_mnist", a de origem, 60.000 e 10.000 · device: onde pôr os tensores, com os nomes
+    de TrainConfig, "auto" inclusive (padrão: CPU) · root: pasta dos arquivos de "mnist" e "fashion_mnist".
     Levanta ValueError se o nome, a partição ou o dispositivo não existirem, ou se um arquivo não for o esperado, e
     FileNotFoundError, dizendo que arquivos pôr em que pasta, se não houver nem arquivos nem rede.
     """
