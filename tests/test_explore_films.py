@@ -113,6 +113,8 @@ def test_recorded_states_are_the_kernels(explorer):
 def test_long_titles_and_long_shelves_are_cut_where_they_fit():
     assert shortened("Cidade de Deus", 9) == "Cidade d…"
     assert shortened("Cidade", 9) == "Cidade"
+    assert shortened("Um título (1999)", 12) == "Um título"
+    assert shortened("Um título comprido (1999)", 12) == "Um título c…"
     names = [f"Um filme de número {i}" for i in range(30)]
     lines = in_lines(names, 60)
     assert len(lines) == 2

@@ -117,6 +117,6 @@ def popularity_bias(shares: Mapping[str, float], tail: Mapping[str, float], hidd
     left.axvline(hidden_share, color=ORANGE, linestyle="--", linewidth=1.6)
     left.text(hidden_share + 1, -0.62, f"escondidos: {number(hidden_share, 0)}%", color=ORANGE, fontsize=10)
     left.set_yticks(range(len(shares)), list(shares))
-    left.set(xlabel="% das recomendações entre os 100 mais vistos", xlim=(0, 112), ylim=(len(shares) - 0.5, -1.05))
-    right.set(xlabel="Recall@20 dos escondidos fora dos 100", xlim=(0, 1.25 * max(tail.values())))
+    left.set(xlabel="% entre os 100 mais vistos", xlim=(0, 112), ylim=(len(shares) - 0.5, -1.05))
+    right.set(xlabel="Recall@20 fora dos 100", xlim=(0, 1.25 * max(tail.values())))
     return fig

@@ -3,6 +3,7 @@
 A cada movimento cada modelo codifica e decodifica uma pessoa.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -29,7 +30,7 @@ _FAR = 99  # a última posição que se escreve por extenso
 _WIDTH, _HEIGHT = 660, 408
 _NAMES, _BARS, _RANKS = 34, (318, 428), (446, 654)  # os títulos, as barras e a tabela das posições
 _FIRST, _STEP = 134, 25  # a linha do primeiro filme e a distância entre vizinhas
-_LETTERS, _SHELF_LETTERS = 38, 92  # as que cabem num título e na linha da prateleira
+_LETTERS, _SHELF_LETTERS = 40, 92  # as que cabem num título e na linha da prateleira
 
 _CHOSEN, _PERSONAL = style.ORANGE, style.BLUE
 
@@ -250,7 +251,8 @@ class FilmsExplorer(Explorer):
 
 
 def shortened(words: str, letters: int) -> str:
-    """As primeiras `letters` letras; as que sobram viram reticências."""
+    """As primeiras `letters` letras; as que sobram viram reticências. Se basta tirar o ano do fim, tira-se o ano."""
+    words = words if len(words) <= letters else re.sub(r" \(\d{4}\)$", "", words)
     return words if len(words) <= letters else words[: letters - 1].rstrip() + "…"
 
 
@@ -320,7 +322,7 @@ def _frame() -> Figure:
     everything.set(xlim=(0, _WIDTH), ylim=(_HEIGHT, 0))
     everything.axis("off")
     everything.hlines([_FIRST - 22], 8, _WIDTH - 6, style.SILVER, lw=0.8)
-    everything.text(_BARS[0], _HEIGHT - 16, "traço: a fração dos «gostei» do filme", fontsize=9, color=style.GREY)
+    everything.text(_BARS[0], _HEIGHT - 16, "traço: a fração dos «gostei» do filme", fontsize=8, color=style.GREY)
     return fig
 
 
