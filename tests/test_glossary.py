@@ -120,7 +120,7 @@ def occurrence(term: str) -> re.Pattern:
     """O termo em qualquer flexão simples, sem acentos: de cada palavra longa, o fim é livre."""
     words = re.findall(r"[\w⊙]+", plain(term))
     stems = [re.escape(word if len(word) <= 4 else word[:-2]) + r"\w*" for word in words]
-    return re.compile(r"(?<!\w)" + r"[\s–*-]+".join(stems))
+    return re.compile(r"(?<!\w)" + r"[\s–*@-]+".join(stems))
 
 
 def occurs(term: str, text: str) -> bool:
@@ -176,6 +176,7 @@ def test_a_term_is_in_the_lesson_that_defines_it(row):
         ("distribuição a priori (prior)", "a prior é normal", True),
         ("nat", "a natureza", True),  # o fim é livre: nas palavras curtas, quem lê confere
         ("moda", "acomodar", False),
+        ("NDCG@k", "a ndcg@20 e a ndcg@k", True),
         ("linha de base", "linhas, e uma base", False),
     ],
 )

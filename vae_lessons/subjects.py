@@ -3,7 +3,7 @@
 Estão em subjects.tsv, um por linha: tipo, assunto, lição, seção e expressão, separados por um caractere de tabulação. A
 seção é um título da lição, com o número e sem asteriscos, ou o resumo de um bloco recolhido, depois de "▸ "; a
 expressão está no texto dela, e é por ela que se confere que a seção fala do assunto. Um assunto que está em mais de um
-lugar tem uma linha para cada um, com o principal na frente; o de uma lição em preparação tem a seção e a expressão
+lugar tem uma linha para cada um, com o principal na frente; o de uma lição em preparação pode ter a seção e a expressão
 vazias.
 """
 
@@ -85,13 +85,17 @@ def table(containing: str = "", *, kind: str | None = None, lesson: str | None =
     return Table(tuple(chosen))
 
 
+def _file(row: Subject) -> str | None:
+    """O arquivo da lição; None se ela está em preparação."""
+    return next((lesson.file for lesson in series.LESSONS if lesson.number == row.lesson), None)
+
+
 def _place(row: Subject) -> str:
-    return f"lição {row.lesson}, {row.section}" if row.section else f"lição {row.lesson}, em preparação"
+    return f"lição {row.lesson}, {row.section if _file(row) else 'em preparação'}"
 
 
 def _linked_place(row: Subject) -> str:
-    if not row.section:
+    if (file := _file(row)) is None:
         return html.escape(_place(row))
-    (file,) = (lesson.file for lesson in series.LESSONS if lesson.number == row.lesson)
     heading = "" if row.section.startswith("▸") else row.section
     return f"{lesson_link(file, row.lesson, heading)} · {html.escape(row.section)}"

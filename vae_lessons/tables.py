@@ -14,7 +14,7 @@ def html_table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]]
 
 
 def lesson_link(file: str, text: str, heading: str = "") -> str:
-    """Um vínculo para uma lição ou, com o título, para uma seção dela: no JupyterLab a âncora é o título com hífens.
+    """Um vínculo para uma lição ou, com o título, para uma seção dela: no JupyterLab a âncora é o título com hifens.
 
     heading: com o número e sem asteriscos; o que tem fórmulas não serve de âncora, e o vínculo fica para a lição.
     """

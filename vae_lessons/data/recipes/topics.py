@@ -142,14 +142,11 @@ _STOP = frozenset(
 
 # O texto da licença é o do endereço; o pacote não o traz.
 _MPL = """
-These counts are derived from the Portuguese help of LibreOffice, and are subject to the terms of the Mozilla Public
-License, v. 2.0. If a copy of the MPL was not distributed with this file, You can obtain one at
-https://mozilla.org/MPL/2.0/.
-
-Estas contagens vêm da ajuda do LibreOffice em português e estão sujeitas aos termos da Mozilla Public License, versão
-2.0, cujo texto está em https://mozilla.org/MPL/2.0/: quem as muda e as distribui o faz sob a mesma licença. O texto da
-ajuda, a forma de que elas vêm, está em https://git.libreoffice.org/help e https://git.libreoffice.org/translations, e
-quem as fez dele é vae_lessons/data/recipes/topics.py. Abaixo, o que o Debian diz de quem é a ajuda.
+Estas contagens vêm da ajuda do LibreOffice em português e estão sujeitas aos termos da Mozilla Public License,
+versão 2.0, cujo texto está em https://mozilla.org/MPL/2.0/: quem as muda e as distribui o faz sob a mesma licença,
+que também diz que elas vêm como são, sem garantia nenhuma. O texto da ajuda, a forma de que elas vêm, está em
+https://git.libreoffice.org/help e https://git.libreoffice.org/translations, e quem as fez dele é
+vae_lessons/data/recipes/topics.py. Abaixo, o que o Debian diz de quem é a ajuda.
 
 SPDX-License-Identifier: MPL-2.0
 """
