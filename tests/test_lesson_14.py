@@ -112,8 +112,8 @@ def test_the_logistic_is_a_product_of_bernoullis():
     assert torch.allclose(Logistic(logits).log_prob(x), theirs, atol=1e-5)
 
 
-def test_half_of_the_films_is_hidden_in_training_and_none_afterwards():
-    layer, x = Hide(), torch.ones(400, 50)
+def test_the_share_of_films_asked_is_hidden_in_training_and_none_afterwards():
+    layer, x = Hide(0.5), torch.ones(400, 50)
     torch.manual_seed(0)
     assert (layer.train()(x) == 0).float().mean().item() == pytest.approx(0.5, abs=0.02)
     assert torch.allclose(layer(x.expand(400, 50)).mean(), x.mean() / 50**0.5, rtol=0.05)
