@@ -119,4 +119,5 @@ def popularity_bias(shares: Mapping[str, float], tail: Mapping[str, float], hidd
     left.set_yticks(range(len(shares)), list(shares))
     left.set(xlabel="% entre os 100 mais vistos", xlim=(0, 112), ylim=(len(shares) - 0.5, -1.05))
     right.set(xlabel="Recall@20 fora dos 100", xlim=(0, 1.25 * max(tail.values())))
+    right.locator_params(axis="x", nbins=5)
     return fig
