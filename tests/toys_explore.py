@@ -2,6 +2,7 @@
 
 import io
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -138,6 +139,38 @@ def _codes() -> explore.CodesExplorer:
     return explore.explore_codes(patches.encode, patches.decode, patches.codebook, data)
 
 
+class Shares(NamedTuple):
+    """A verossimilhança de um conjunto de filmes: as probabilidades da softmax."""
+
+    logits: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        return self.logits.softmax(-1)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        return (x * self.logits.log_softmax(-1)).sum(-1)
+
+
+TITLES = [f"Filme {i}" for i in range(40)]
+LIKES = (torch.rand(60, 40, generator=torch.Generator().manual_seed(0)) < torch.linspace(0.9, 0.05, 40)).float()
+
+
+def films_sweep(betas=(0.0, 0.2, 1.0)) -> list[Run]:
+    """Modelos que não foram treinados, um por β, de pesos diferentes."""
+    runs = []
+    for seed, beta in enumerate(betas):
+        torch.manual_seed(seed)
+        model = VAE(nn.Linear(40, 6), nn.Linear(3, 40), latent_dim=3, likelihood=Shares, data_dim=40)
+        runs.append(Run(model, History(), TrainConfig(beta=beta)))
+    return runs
+
+
+def _films() -> explore.FilmsExplorer:
+    shelves = {"ninguém": [], "um": ["Filme 3"], "dois": ["Filme 0", "Filme 30"]}
+    return explore.explore_films(films_sweep(), LIKES, TITLES, shelves)
+
+
 def _kmeans() -> explore.KMeansExplorer:
     points = torch.randn(300, 2, generator=torch.Generator().manual_seed(0))
     return explore.explore_kmeans(points, torch.cat([points[:5], points[:2] + 9]))
@@ -174,6 +207,7 @@ EXPLORERS = {
     "codes": _codes,
     "elbo": explore.explore_elbo,
     "flow": explore.explore_flow,
+    "films": _films,
     "gradients": explore.explore_gradients,
     "gumbel": explore.explore_gumbel,
     "implicit": explore.explore_implicit,

@@ -12,7 +12,7 @@ Cada arquivo trata de uma ideia, e só importa os que estão abaixo dele nesta l
     subjects                            que assunto está em que lição
     plotting, diagrams, glossary        figuras e glossário
     courses                             que lições cabem num curso
-    evaluation, disentanglement         medidas
+    evaluation, disentanglement, ranking    medidas
     objectives                          a ELBO e seus parentes
     estimators                          estimadores do gradiente
     suitability                         estes dados servem a este modelo?

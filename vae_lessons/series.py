@@ -56,10 +56,13 @@ LESSONS = (
         *("13", "13_topicos_em_textos.ipynb", "Tópicos em textos"),
         *("De que falam as páginas?", ("03",), ("06", "11"), (55, 60)),
     ),
+    Lesson(
+        *("14", "14_recomendacao.ipynb", "Recomendação"),
+        *("O que mostrar a quem chega?", ("03",), ("04",), (50, 55)),
+    ),
 )
 
 COMING = {
-    "14": "Recomendação",
     "15": "Outros modelos",
     "16": "Museu de bugs",
 }

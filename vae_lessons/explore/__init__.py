@@ -5,6 +5,7 @@ from vae_lessons.explore.cells import CellsExplorer, explore_cells
 from vae_lessons.explore.codes import CodesExplorer, explore_codes
 from vae_lessons.explore.elbo import ElboExplorer, explore_elbo
 from vae_lessons.explore.flow import FlowExplorer, explore_flow
+from vae_lessons.explore.films import FilmsExplorer, explore_films
 from vae_lessons.explore.gradients import GradientExplorer, explore_gradients
 from vae_lessons.explore.gumbel import GumbelExplorer, explore_gumbel
 from vae_lessons.explore.implicit import ImplicitExplorer, explore_implicit
@@ -23,6 +24,7 @@ __all__ = [
     "CodesExplorer",
     "ElboExplorer",
     "FlowExplorer",
+    "FilmsExplorer",
     "GradientExplorer",
     "GumbelExplorer",
     "ImplicitExplorer",
@@ -38,6 +40,7 @@ __all__ = [
     "explore_codes",
     "explore_elbo",
     "explore_flow",
+    "explore_films",
     "explore_gradients",
     "explore_gumbel",
     "explore_implicit",
