@@ -135,6 +135,7 @@ EXPLORERS = {
     "kmeans": _kmeans,
     "levels": _levels,
     "merge": explore.explore_merge,
+    "steps": explore.explore_steps,
     "style": _style,
     "water": explore.explore_water,
 }

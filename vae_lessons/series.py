@@ -40,6 +40,10 @@ LESSONS = (
         *("09", "09_hierarquia_e_sequencias.ipynb", "Hierarquia e sequências"),
         *("Quantos andares tem z?", ("03",), ("04",), (55, 75)),
     ),
+    Lesson(
+        *("15", "15_outros_modelos.ipynb", "Outros modelos"),
+        *("E sem um VAE?", ("03",), ("08", "09"), (55, 75)),
+    ),
 )
 
 COMING = {
@@ -48,6 +52,5 @@ COMING = {
     "12": "Expressão gênica",
     "13": "Tópicos em textos",
     "14": "Recomendação",
-    "15": "Outros modelos",
     "16": "Museu de bugs",
 }
