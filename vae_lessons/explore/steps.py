@@ -24,7 +24,7 @@ _FINE = np.linspace(-9.0, 9.0, 4001)  # onde se integra o erro do palpite
 
 # Em pixels da tela, contados do canto de cima à esquerda.
 _WIDTH, _HEIGHT = 660, 330
-_CURVES, _BARS = (14, 376, 62, 292), (436, 646, 62, 292)  # esquerda, direita, alto, pé
+_CURVES, _BARS = (24, 380, 62, 292), (436, 646, 62, 292)  # esquerda, direita, alto, pé
 _TALLEST = 1.0  # a densidade que cabe na figura
 _LEAST, _MOST = 1e-4, 1e3  # nats: o pé e o alto das barras
 _TRUTH, _MODEL = style.GREY, style.GENERATED
