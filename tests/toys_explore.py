@@ -214,6 +214,7 @@ EXPLORERS = {
     "kmeans": _kmeans,
     "levels": _levels,
     "merge": explore.explore_merge,
+    "steps": explore.explore_steps,
     "style": _style,
     "topics": _topics,
     "water": explore.explore_water,

@@ -60,9 +60,12 @@ LESSONS = (
         *("14", "14_recomendacao.ipynb", "Recomendação"),
         *("O que mostrar a quem chega?", ("03",), ("04",), (50, 55)),
     ),
+    Lesson(
+        *("15", "15_outros_modelos.ipynb", "Outros modelos"),
+        *("E sem um VAE?", ("03",), ("08", "09"), (55, 75)),
+    ),
 )
 
 COMING = {
-    "15": "Outros modelos",
     "16": "Museu de bugs",
 }

@@ -14,6 +14,7 @@ from vae_lessons.explore.latent import LatentExplorer, explore_latent
 from vae_lessons.explore.levels import LevelsExplorer, explore_levels
 from vae_lessons.explore.merge import MergeExplorer, explore_merge
 from vae_lessons.explore.paths import slerp
+from vae_lessons.explore.steps import StepsExplorer, explore_steps
 from vae_lessons.explore.style import StyleExplorer, explore_style
 from vae_lessons.explore.topics import TopicsExplorer, explore_topics
 from vae_lessons.explore.water import WaterExplorer, explore_water
@@ -32,6 +33,7 @@ __all__ = [
     "LatentExplorer",
     "LevelsExplorer",
     "MergeExplorer",
+    "StepsExplorer",
     "StyleExplorer",
     "TopicsExplorer",
     "WaterExplorer",
@@ -48,6 +50,7 @@ __all__ = [
     "explore_latent",
     "explore_levels",
     "explore_merge",
+    "explore_steps",
     "explore_style",
     "explore_topics",
     "explore_water",
