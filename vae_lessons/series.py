@@ -40,6 +40,10 @@ LESSONS = (
         *("09", "09_hierarquia_e_sequencias.ipynb", "Hierarquia e sequências"),
         *("Quantos andares tem z?", ("03",), ("04",), (55, 75)),
     ),
+    Lesson(
+        *("16", "16_museu_de_bugs.ipynb", "Museu de bugs"),
+        *("E se o código mentir?", ("03",), ("05",), (60, 125)),
+    ),
 )
 
 COMING = {
@@ -49,5 +53,4 @@ COMING = {
     "13": "Tópicos em textos",
     "14": "Recomendação",
     "15": "Outros modelos",
-    "16": "Museu de bugs",
 }
