@@ -167,7 +167,7 @@ def _who_moves(terms) -> tuple[Observed, ...]:
         output = required_tensor(output)
         if output.dim() or not output.requires_grad:
             raise Unusable("cada termo deve ser um número só, com gradiente.")
-        gradients = torch.autograd.grad(output, (z, e), allow_unused=True)
+        gradients = torch.autograd.grad(output, (z, e), retain_graph=True, allow_unused=True)
         moved = [torch.zeros(2, 2).double() if gradient is None else gradient for gradient in gradients]
         seen += [
             Observed(output.detach(), f"no valor do termo {name}"),
@@ -181,6 +181,21 @@ _TURN_CASES = (
     (_draws(0, 4, 3).double(), _draws(1, 4, 3).double()),
     (3 * _draws(2, 2, 2).double(), _draws(3, 2, 2).double()),
 )
+
+
+def _value_and_way_back(turn) -> tuple[Observed, ...]:
+    """De cada caso, o que sai e o gradiente que chega a z."""
+    seen = []
+    for z, e in _TURN_CASES:
+        z = z.clone().requires_grad_()
+        output = required_tensor(turn(z, e.clone()))
+        if output.shape != z.shape:
+            raise Unusable(f"esperava a forma de z, {tuple(z.shape)} neste teste, e veio {tuple(output.shape)}.")
+        weights = torch.arange(1.0, z.numel() + 1, dtype=z.dtype).reshape(z.shape)
+        back = torch.autograd.grad(output, z, weights, allow_unused=True)[0] if output.requires_grad else None
+        seen.append(Observed(output.detach(), "no que sai"))
+        seen.append(Observed(torch.zeros_like(z) if back is None else back, "no gradiente que chega a z"))
+    return tuple(seen)
 
 
 def _stretched_the_wrong_way(z: Tensor, e: Tensor) -> Tensor:
@@ -375,6 +390,7 @@ EXERCISES = (
             ),
         ),
         measure=on_cases(*_WEIGHT_CASES),
+        tolerance=1e-4,
         insight="Os pesos são w sobre a soma dos w: quem explica melhor x puxa mais.",
     ),
     Exercise(
@@ -535,8 +551,16 @@ EXERCISES = (
         mistakes=(
             _still_sick("giro sem escala", "a direção é a do código, mas a norma ainda é a de z."),
             Mistake(_stretched_the_wrong_way, "a razão entre as normas está invertida."),
+            Mistake(
+                lambda z, e: e,
+                "o valor é o código, mas nenhum gradiente chega a z: gire z, e estique o resultado.",
+            ),
+            Mistake(
+                lambda z, e: z + (e - z).detach(),
+                "o valor é o código, mas o gradiente que chega a z é o direto, sem giro.",
+            ),
         ),
-        measure=on_cases(*_TURN_CASES),
+        measure=behaviour(_value_and_way_back),
         insight="O que o decodificador recebe deve ser o código: um teste de uma linha, antes de qualquer treino.",
     ),
     Exercise(
