@@ -130,6 +130,7 @@ EXPLORERS = {
     "beta": _beta,
     "codes": _codes,
     "elbo": explore.explore_elbo,
+    "flow": explore.explore_flow,
     "gradients": explore.explore_gradients,
     "gumbel": explore.explore_gumbel,
     "kmeans": _kmeans,

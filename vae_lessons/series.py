@@ -41,13 +41,16 @@ LESSONS = (
         *("Quantos andares tem z?", ("03",), ("04",), (55, 75)),
     ),
     Lesson(
+        *("10", "10_fluxos_na_posterior.ipynb", "Fluxos na posterior"),
+        *("E se a posterior for torta?", ("03",), ("01", "09"), (60, 75)),
+    ),
+    Lesson(
         *("16", "16_museu_de_bugs.ipynb", "Museu de bugs"),
         *("E se o código mentir?", ("03",), ("05",), (60, 125)),
     ),
 )
 
 COMING = {
-    "10": "Fluxos na posterior",
     "11": "Reparametrização implícita",
     "12": "Expressão gênica",
     "13": "Tópicos em textos",

@@ -3,6 +3,7 @@
 from vae_lessons.explore.beta import BetaExplorer, explore_beta
 from vae_lessons.explore.codes import CodesExplorer, explore_codes
 from vae_lessons.explore.elbo import ElboExplorer, explore_elbo
+from vae_lessons.explore.flow import FlowExplorer, explore_flow
 from vae_lessons.explore.gradients import GradientExplorer, explore_gradients
 from vae_lessons.explore.gumbel import GumbelExplorer, explore_gumbel
 from vae_lessons.explore.kmeans import KMeansExplorer, explore_kmeans
@@ -17,6 +18,7 @@ __all__ = [
     "BetaExplorer",
     "CodesExplorer",
     "ElboExplorer",
+    "FlowExplorer",
     "GradientExplorer",
     "GumbelExplorer",
     "KMeansExplorer",
@@ -28,6 +30,7 @@ __all__ = [
     "explore_beta",
     "explore_codes",
     "explore_elbo",
+    "explore_flow",
     "explore_gradients",
     "explore_gumbel",
     "explore_kmeans",
