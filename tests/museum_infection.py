@@ -126,6 +126,21 @@ def sem_o_log_k(broken: Broken) -> None:
     kl._FORMULAS[Categorical] = lambda q, p: broken(q.logits)
 
 
+def prior_antes_do_fluxo(broken: Broken) -> None:
+    """Uma normal é um fluxo afim do ruído: z0 é o ruído, e zk, o z."""
+    healthy = objectives.log_ratio
+
+    def log_ratio(model, q, z: Tensor) -> Tensor:
+        if not isinstance(q, Normal):
+            return healthy(model, q, z)
+        z0 = (z - q.mean) * torch.exp(-0.5 * q.log_var)
+        log_q0 = Normal(torch.zeros_like(z0), torch.zeros_like(z0)).log_prob(z0).sum(-1)
+        log_det = 0.5 * q.log_var.sum(-1).expand_as(log_q0)
+        return -broken(torch.zeros_like(log_q0), z0, z, log_q0, log_det)
+
+    _everywhere(healthy, log_ratio)
+
+
 def media_das_medias(broken: Broken) -> None:
     def means_of_batch(values) -> Tensor:
         return torch.stack([value.detach().mean() for value in values])
@@ -181,6 +196,7 @@ INTO_PACKAGE = {
     "média ponderada": media_ponderada,
     "softmax das perdas": softmax_das_perdas,
     "sem o log K": sem_o_log_k,
+    "prior antes do fluxo": prior_antes_do_fluxo,
     "média das médias": media_das_medias,
     "aquecimento que recomeça": aquecimento_que_recomeca,
     "forma por transposta": forma_por_transposta,

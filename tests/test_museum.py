@@ -30,6 +30,12 @@ class Infected(NamedTuple):
 
 
 INTO_LESSON = {
+    "norma por norma ao quadrado": Infected(
+        "10_fluxos_na_posterior.ipynb",
+        ("from vae_lessons import plotting", "def planar(", "def autograd_log_det(", "by_formula = planar("),
+        "u_hat = u + ((kept - 1 - along) / length).unsqueeze(-1) * w",
+        "u_hat = BROKEN(u, w)",
+    ),
     "destaques trocados": Infected(
         "08_vq_vae.ipynb",
         (
