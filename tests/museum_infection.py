@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from vae_lessons import disentanglement, estimators, evaluation, museum, objectives
+from vae_lessons import disentanglement, estimators, evaluation, museum, objectives, ranking
 from vae_lessons.distributions import Bernoulli, Categorical, Gamma, NegativeBinomial, Normal, kl
 from vae_lessons.distributions.bernoulli import ContinuousBernoulli
 from vae_lessons.estimators import Estimate
@@ -179,6 +179,16 @@ def sorteio_por_endereco(broken: Broken) -> None:
     _everywhere(evaluation._posterior_mean, posterior_mean)
 
 
+def divisao_por_ninguem(broken: Broken) -> None:
+    def recall_at_k(scores: Tensor, held_out: Tensor, k: int) -> Tensor:
+        first = scores.sort(dim=1, descending=True, stable=True).indices[:, :k]
+        hits, of_how_many = held_out.gather(1, first).sum(1), held_out.sum(1).clamp(max=k)
+        each = zip(hits.float().split(1), of_how_many.float().split(1), strict=True)
+        return torch.tensor([broken(*person) for person in each])
+
+    _everywhere(ranking.recall_at_k, recall_at_k)
+
+
 def diferenca_de_gigantes(broken: Broken) -> None:
     NegativeBinomial.log_prob = lambda self, value: broken(value, self.mean, self.theta)
 
@@ -201,6 +211,7 @@ INTO_PACKAGE = {
     "aquecimento que recomeça": aquecimento_que_recomeca,
     "forma por transposta": forma_por_transposta,
     "sorteio por endereço": sorteio_por_endereco,
+    "divisão por ninguém": divisao_por_ninguem,
     "diferença de gigantes": diferenca_de_gigantes,
 }
 

@@ -129,6 +129,6 @@ SPECIMENS = (
         check="um usuário sem nada a acertar",
         error=_with_an_empty_user,
         tolerance=1e-6,
-        caught_by="tests/test_ranking.py",
+        caught_by="tests/test_ranking.py::test_what_cannot_be_scored_is_refused_in_portuguese",
     ),
 )
