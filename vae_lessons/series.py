@@ -46,7 +46,7 @@ LESSONS = (
     ),
     Lesson(
         *("16", "16_museu_de_bugs.ipynb", "Museu de bugs"),
-        *("E se o código mentir?", ("03",), ("05",), (60, 125)),
+        *("E se o código mentir?", ("03",), ("01", "02"), (60, 125)),
     ),
 )
 
