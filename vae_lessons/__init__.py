@@ -6,6 +6,7 @@ Cada arquivo trata de uma ideia, e só importa os que estão abaixo dele nesta l
     authoring, benchmark, reproduce     programas
     explore                             os exploradores
     exercises                           a correção dos exercícios
+    museum                              defeitos que existiram, com a cura e a medida que os acusa
     installation                        o que há nesta máquina
     training                            o núcleo de treino
     drawings                            os desenhos de uma lição só

@@ -64,8 +64,11 @@ LESSONS = (
         *("15", "15_outros_modelos.ipynb", "Outros modelos"),
         *("E sem um VAE?", ("03",), ("08", "09"), (55, 75)),
     ),
+    Lesson(
+        *("16", "16_museu_de_bugs.ipynb", "Museu de bugs"),
+        *("E se o código mentir?", ("03",), ("01", "02"), (60, 125)),
+    ),
 )
 
 COMING = {
-    "16": "Museu de bugs",
 }
