@@ -70,5 +70,4 @@ LESSONS = (
     ),
 )
 
-COMING = {
-}
+COMING: dict[str, str] = {}  # nenhuma: as que se planejaram existem

@@ -4,8 +4,8 @@ from vae_lessons.explore.beta import BetaExplorer, explore_beta
 from vae_lessons.explore.cells import CellsExplorer, explore_cells
 from vae_lessons.explore.codes import CodesExplorer, explore_codes
 from vae_lessons.explore.elbo import ElboExplorer, explore_elbo
-from vae_lessons.explore.flow import FlowExplorer, explore_flow
 from vae_lessons.explore.films import FilmsExplorer, explore_films
+from vae_lessons.explore.flow import FlowExplorer, explore_flow
 from vae_lessons.explore.gradients import GradientExplorer, explore_gradients
 from vae_lessons.explore.gumbel import GumbelExplorer, explore_gumbel
 from vae_lessons.explore.implicit import ImplicitExplorer, explore_implicit
@@ -24,8 +24,8 @@ __all__ = [
     "CellsExplorer",
     "CodesExplorer",
     "ElboExplorer",
-    "FlowExplorer",
     "FilmsExplorer",
+    "FlowExplorer",
     "GradientExplorer",
     "GumbelExplorer",
     "ImplicitExplorer",
@@ -41,8 +41,8 @@ __all__ = [
     "explore_cells",
     "explore_codes",
     "explore_elbo",
-    "explore_flow",
     "explore_films",
+    "explore_flow",
     "explore_gradients",
     "explore_gumbel",
     "explore_implicit",
