@@ -64,6 +64,18 @@ class Result:
         """Nada: quem mostra é `check`, e a última linha da célula não deve repetir o veredito."""
 
 
+class Points(float):
+    """Os pontos que uma resposta fez: um número, que num notebook se mostra ao lado do máximo."""
+
+    def __new__(cls, value: float, of: float):
+        points = super().__new__(cls, value)
+        points.of = of
+        return points
+
+    def _repr_html_(self) -> str:
+        return f"<small>{self:g} de {self.of:g} ponto(s)</small>".replace(".", ",")
+
+
 def display_result(result: Result) -> None:
     """No Jupyter, uma caixa em HTML (com o mesmo texto para quem não a mostra); fora dele, o texto."""
     text = printable(str(result), getattr(sys.stdout, "encoding", None) or "utf-8")

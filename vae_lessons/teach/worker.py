@@ -79,7 +79,7 @@ def work(job: Job, measures: dict[str, list[Exercise]], send: Callable[[Any], No
 
 
 def hide_solutions() -> None:
-    """Tira do alcance de um import as soluções do pacote; `check` fica, e não faz nada."""
+    """Tira do alcance de um import as soluções do pacote; `check` e `score` ficam, e nada fazem."""
     package = sys.modules["vae_lessons.exercises"]
     for name in [name for name in sys.modules if re.fullmatch(r"vae_lessons\.exercises\.lesson_\d\d", name)]:
         sys.modules[name] = None
@@ -87,6 +87,7 @@ def hide_solutions() -> None:
         delattr(package, name)
     package.EXERCISES = {}
     package.check = lambda exercise_id=None, *answer: Result(str(exercise_id), "⏳", "a correção vem depois.")
+    package.score = lambda *answer, of=1.0: 0.0
 
 
 def _locate(exercise: Wanted, job: Job) -> int | None:
