@@ -1,9 +1,205 @@
-"""Os outros casos: o que se mede numa resposta além do que o aluno viu, sorteado de um segredo da turma."""
+"""Os outros casos: o que se mede numa resposta além do que o aluno viu, sorteado de um segredo da turma.
 
-from vae_lessons.exercises import EXERCISES
-from vae_lessons.exercises.checking import Exercise
+Cada exercício que pede uma função tem aqui como sortear argumentos dela, da espécie dos da lição e de outros tamanhos.
+Os que não variam estão em FIXED, com a razão.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from vae_lessons.exercises import EXERCISES, lesson_02, lesson_05, lesson_08, lesson_09
+from vae_lessons.exercises.checking import Exercise, behaviour, on_cases
+
+_VALUE = "pede um número, e o certo é o mesmo para todos"
+_LETTERS = "pede letras, e as certas são as mesmas para todos"
+_MADE = "pede algo que se constrói, e vale o que tiver a propriedade pedida: não há casos"
+
+FIXED = {
+    **dict.fromkeys(("00.1", "00.3", "02.3", "02.6", "03.5", "03.7", "05.7"), _VALUE),
+    **dict.fromkeys(("00.4", "01.4", "01.6", "05.6"), _LETTERS),
+    **dict.fromkeys(("04.6", "07.1", "07.3", "08.2"), _MADE),
+}
 
 
+class Draw:
+    """Sorteios de uma semente. shape: as dimensões; sem elas, um número de Python."""
+
+    def __init__(self, seed: int):
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def uniform(self, low: float, high: float, *shape: int) -> Tensor | float:
+        values = low + (high - low) * torch.rand(shape, generator=self.generator, dtype=torch.float64)
+        return values if shape else values.item()
+
+    def normal(self, mean: float, deviation: float, *shape: int) -> Tensor:
+        return mean + deviation * torch.randn(shape, generator=self.generator, dtype=torch.float64)
+
+    def integers(self, low: int, high: int, *shape: int) -> Tensor | int:
+        """De low a high, os dois inclusive."""
+        values = torch.randint(low, high + 1, shape, generator=self.generator)
+        return values if shape else int(values)
+
+    def bits(self, *shape: int) -> Tensor:
+        return self.integers(0, 1, *shape).double()
+
+    def shuffled(self, items: list) -> list:
+        return [items[i] for i in torch.randperm(len(items), generator=self.generator)]
+
+
+@cache
 def measures(exercise_id: str, seed: int) -> list[Exercise]:
-    """As medidas de um exercício, sem soluções: a da lição e, se ele tem outros casos, a deles."""
-    return [EXERCISES[exercise_id]]
+    """As medidas de um exercício: a da lição e, se ele varia, a dos casos sorteados de `seed`."""
+    exercise = EXERCISES[exercise_id]
+    draw = Draw(seed)
+    if exercise_id in _CASES:
+        return [exercise, replace(exercise, measure=on_cases(*_CASES[exercise_id](draw)))]
+    if exercise_id in _BEHAVIOURS:
+        return [exercise, replace(exercise, measure=_BEHAVIOURS[exercise_id](draw))]
+    return [exercise]
+
+
+def varies(exercise_id: str) -> bool:
+    return exercise_id in _CASES or exercise_id in _BEHAVIOURS
+
+
+def _joint_and_allowed(draw: Draw, codes: int, rows: int) -> tuple[Tensor, Tensor]:
+    allowed = draw.bits(rows, codes).bool()
+    allowed[torch.arange(rows), draw.integers(0, codes - 1, rows)] = True  # q precisa de um código em que ficar
+    return draw.normal(-5, 1.5, codes), allowed
+
+
+def _slope(draw: Draw) -> Callable[[Tensor], Tensor]:
+    a, b = draw.uniform(0.5, 1.5), draw.uniform(0.5, 2.0)
+    return lambda z: torch.sin(a * z) + b * z
+
+
+def _scores(draw: Draw) -> list[tuple[Tensor, Tensor]]:
+    """f(z) e o escore em amostras de média 0 e variância 1 exatas, como as de verdade têm em média."""
+    sigma, mean = draw.uniform(0.4, 2.0), draw.uniform(-2.0, 2.0)
+    epsilon = draw.normal(0, 1, 500)
+    epsilon = (epsilon - epsilon.mean()) / epsilon.std(correction=0)
+    values = (mean + sigma * epsilon - 3).square()
+    return [(values, epsilon / sigma), (values + epsilon, (epsilon.square() - 1) / sigma)]
+
+
+def _weighted_loss(draw: Draw, *, by_latent: bool) -> Callable[[Tensor, Tensor], Tensor]:
+    kl_weight, lik_weight = draw.uniform(0.2, 5.0), draw.uniform(0.2, 3.0)
+
+    def loss(log_lik: Tensor, kl: Tensor) -> Tensor:
+        return (kl_weight * (kl.sum(1) if by_latent else kl.mean(1)) - lik_weight * log_lik).mean()
+
+    return loss
+
+
+def _levels_and_codes(draw: Draw, dimensions: int) -> tuple[Tensor, list[int]]:
+    levels = [draw.integers(2, 7) for _ in range(dimensions)]
+    codes = torch.cartesian_prod(*[torch.arange(n) - n // 2 for n in levels])
+    return codes[torch.randperm(len(codes), generator=draw.generator)], levels
+
+
+def _with_holes(draw: Draw, steps: int) -> Tensor:
+    x = draw.normal(0, 1, steps)
+    x[draw.integers(0, steps - 1, 3)] = math.nan
+    return x
+
+
+def _means_and_variances(draw: Draw, *shape: int) -> tuple[Tensor, Tensor]:
+    return draw.normal(0, 1.5, *shape), draw.uniform(0.1, 3.0, *shape)
+
+
+_CASES: dict[str, Callable[[Draw], list[tuple]]] = {
+    "00.2": lambda d: [(d.uniform(0, 1, 7), d.uniform(0, 1, 6, 7)), (d.uniform(0, 1, 3), d.uniform(0, 1, 9, 3))],
+    "01.1": lambda d: [
+        (d.normal(0, 1, 5).log_softmax(0), d.normal(-10, 4, 4, 5)),
+        (d.normal(0, 1, 4).log_softmax(0), d.normal(-900, 4, 2, 4)),
+    ],
+    "01.2": lambda d: [(d.normal(-25, 4, n, 3), d.normal(-2.5, 1, n, 3), d.normal(0, 1, n, 3)) for n in (5, 8)],
+    "01.3": lambda d: [_joint_and_allowed(d, 5, 6), _joint_and_allowed(d, 3, 4)],
+    "01.5": lambda d: [(d.normal(-25, 4, 6, 3),), (d.normal(-900, 4, 4, 2),)],
+    "01.7": lambda d: [(d.normal(0, 1, 4, z), d.normal(0, 1, 3, z), d.uniform(0.3, 2.0)) for z in (2, 3)],
+    "02.2": lambda d: [(_slope(d), d.normal(0, 1, z), d.normal(0, 1, z), d.normal(0, 1, 7, z)) for z in (3, 2)],
+    "02.4": lambda d: [*_scores(d), *_scores(d)],
+    "02.5": lambda d: [(d.integers(2, 9),), (d.integers(10, 40),)],
+    "02.7": lambda d: [
+        (torch.tensor(d.uniform(0.5, 4), dtype=torch.float64), torch.tensor(d.uniform(0.5, 4), dtype=torch.float64), u)
+        for u in (d.uniform(0.02, 0.98, 7), d.uniform(0.02, 0.98, 2, 3))
+    ],
+    "03.2": lambda d: [(d.normal(0, 1.5, 5, 3), d.normal(0, 1, 5, 3)), (d.normal(0, 1, 2, 4), d.normal(0, 1, 2, 4))],
+    "03.3": lambda d: [(d.bits(3, 5), d.normal(0, 2, 3, 5)), (d.bits(6, 2), d.normal(0, 2, 6, 2))],
+    "03.4": lambda d: [([d.normal(-30, 9, n) for n in sizes],) for sizes in ((5, 5, 2), (1, 7), (4,))],
+    "03.6": lambda d: [(d.integers(1, n - 1), n) for n in (7, 30, 500)] + [(d.integers(30, 90), d.integers(5, 25))],
+    "04.1": lambda d: [(d.normal(-30, 20, 6), d.uniform(0, 9, 6), d.uniform(0.1, 9)) for _ in range(2)],
+    "04.2": lambda d: [(d.normal(0.5, 1.2, 7).exp(), d.uniform(0.3, 4), d.uniform(0.2, 2)) for _ in range(3)],
+    "04.3": lambda d: [tuple(d.uniform(1, 9) for _ in range(4)) for _ in range(4)],
+    "04.4": lambda d: [(d.bits(6, 5),), (d.bits(9, 3),)],
+    "04.5": lambda d: [(d.uniform(0, 1, 4, 3), d.uniform(1, 3, 3)), (d.uniform(0, 1, 2, 5), d.uniform(1, 3, 5))],
+    "05.1": lambda d: [(d.normal(0, 1, k), -d.uniform(1e-9, 1, 150, k).log()) for k in (3, 6)],
+    "05.2": lambda d: [(d.normal(0, 1.5, 6), d.uniform(0.02, 0.98, 6), d.uniform(0.3, 2)) for _ in range(2)],
+    "05.4": lambda d: [(d.normal(0, 1.5, b, 4, 3), d.normal(0, 1, 4, 3)) for b in (2, 5)],
+    "05.5": lambda d: [(d.uniform(0.1, 1.5) * (end := d.uniform(5, 40)), end, d.uniform(0.05, 0.7)) for _ in range(4)],
+    "06.1": lambda d: [(d.uniform(0.1, 3, n), d.uniform(0.3, 4)) for n in (4, 6, 2)],
+    "06.2": lambda d: [(d.normal(-2, 1.5, n, n) + 2 * torch.eye(n, dtype=torch.float64),) for n in (5, 3)],
+    "06.3": lambda d: [(_weighted_loss(d, by_latent=each), d.integers(2, 12)) for each in (True, False, True)],
+    "06.4": lambda d: [(d.uniform(0.3, 0.9) * (s := d.uniform(0.15, 0.3)), s, d.uniform(0.25, 0.9)) for _ in range(2)],
+    "06.5": lambda d: [tuple(d.uniform(*r) for r in ((0.1, 1), (0.2, 1), (0.1, 0.5), (0.01, 0.2))) for _ in range(3)],
+    "07.2": lambda d: [(d.normal(-30, 2, 4, k), d.uniform(0.3, 3)) for k in (3, 5)],
+    "07.4": lambda d: [(d.normal(-30, 1, 4, k), d.integers(0, k - 1, 4), d.uniform(0.05, 0.6)) for k in (3, 5)],
+    "08.3": lambda d: [_levels_and_codes(d, 3), _levels_and_codes(d, 2)],
+    "08.4": lambda d: [(d.integers(0, k - 1, 7, 4), d.integers(0, k - 1, 5, 4), k) for k in (3, 5)],
+    "08.6": lambda d: [tuple(d.normal(0, 1, 3, size) for _ in range(3)) for size in (4, 3)],
+    "09.1": lambda d: [(d.uniform(-0.98, 0.98, 7),)],
+    "09.2": lambda d: [_means_and_variances(d, 4, 3), _means_and_variances(d, 2, 5)],
+    "09.3": lambda d: [(*_means_and_variances(d, 3, z), *_means_and_variances(d, 3, z)) for z in (2, 4)],
+    "09.4": lambda d: [(_with_holes(d, n), d.uniform(0.4, 0.95), d.uniform(0.1, 1)) for n in (7, 10)],
+}
+
+
+def _other_samples(draw: Draw) -> Callable:
+    """Outros sorteios da mesma resposta, para o que se julga por estatísticas."""
+    seed = draw.integers(1, 2**31)
+
+    def measure(answer):
+        torch.manual_seed(seed)
+        return EXERCISES["03.1"].measure(answer)
+
+    return measure
+
+
+def _surrogate(draw: Draw) -> Callable:
+    center, noise = draw.uniform(-3, 3), draw.normal(0, 1, 6, 2)
+    return behaviour(lambda surrogate: lesson_02.surrogate_gradient(surrogate, center=center, noise=noise))
+
+
+def _straight_through(draw: Draw) -> Callable:
+    seed = draw.integers(1, 2**31)
+    return behaviour(lambda answer: lesson_05.one_hot_measure(answer, seed=seed))
+
+
+def _diagnoses(draw: Draw) -> Callable:
+    losses = draw.shuffled(list(lesson_08.LOSSES) * 2)
+    return behaviour(lambda diagnose: tuple(diagnose(loss) for loss in losses))
+
+
+def _completions(draw: Draw) -> Callable:
+    codes = draw.integers(0, lesson_08.N_CODES - 1, 3, lesson_08.PLACES)
+    return behaviour(lambda answer: lesson_08.completed(answer, codes))
+
+
+def _series(draw: Draw) -> Callable:
+    settings = tuple((draw.uniform(0.2, 0.9), draw.uniform(0.15, 0.7)) for _ in range(2))
+    return behaviour(lambda answer: lesson_09.moments(answer, settings))
+
+
+_BEHAVIOURS: dict[str, Callable[[Draw], Callable]] = {
+    "02.1": _surrogate,
+    "03.1": _other_samples,
+    "05.3": _straight_through,
+    "08.1": _diagnoses,
+    "08.5": _completions,
+    "09.5": _series,
+}

@@ -30,17 +30,18 @@ def numbers() -> list[str]:
 
 def load(number: str) -> NotebookNode:
     """A lição, como está guardada. Levanta ValueError se ela não existir e FileNotFoundError se faltar o arquivo."""
-    files = {lesson.number: lesson.file for lesson in series.LESSONS}
-    if number not in files:
-        raise ValueError(f"não há lição {number!r}. As que há são: {', '.join(files)}.")
-    path = NOTEBOOKS / files[number]
+    path = NOTEBOOKS / file_of(number)
     if not path.is_file():
         raise FileNotFoundError(f"não encontrei {path}. Rode com o repositório inteiro, e não só com o pacote.")
     return nbformat.read(path, as_version=4)
 
 
 def file_of(number: str) -> str:
-    return next(lesson.file for lesson in series.LESSONS if lesson.number == number)
+    """O nome do arquivo de uma lição. Levanta ValueError se ela não existir."""
+    files = {lesson.number: lesson.file for lesson in series.LESSONS}
+    if number not in files:
+        raise ValueError(f"não há lição {number!r}. As que há são: {', '.join(files)}.")
+    return files[number]
 
 
 def asked(notebook: NotebookNode) -> list[Asked]:
