@@ -25,6 +25,9 @@ from vae_lessons.files import write_atomically
 from vae_lessons.processors import available as processors_available
 from vae_lessons.teach import isolation, lessons, submissions
 from vae_lessons.teach.isolation import Limits
+from vae_lessons.teach.judging import verdict
+from vae_lessons.teach.page import write_pages
+from vae_lessons.teach.sandbox import NOT_FOUND
 
 GRADES, DETAILS, SECRET, PAGES = "notas.csv", "detalhes", "segredo.txt", "paginas"
 _MISSING = "não entregou esta lição."
@@ -63,12 +66,10 @@ def correct(
 ) -> dict[str, list[Row]]:
     """Corrige as entregas de `folder` e grava em `output` as notas, os detalhes e as páginas. Aluno → as suas notas.
 
-    chosen: as lições que valem nota, "01", "03"…; sem elas, as que alguém entregou · points: quanto vale cada exercício,
-    1 se não se disser · workers: quantas entregas ao mesmo tempo, uma por núcleo se não se disser.
+    chosen: as lições que valem nota, "01", "03"…; sem elas, as que alguém entregou · points: quanto vale cada
+    exercício, 1 se não se disser · workers: quantas entregas ao mesmo tempo, uma por núcleo se não se disser.
     Levanta OSError se `folder` não puder ser lida ou `output`, escrita.
     """
-    from vae_lessons.teach.page import write_pages  # carrega o que só quem corrige usa
-
     output.mkdir(parents=True, exist_ok=True)
     secret = class_secret(output / SECRET)
     tasks, taught = plan(submissions.students(folder), chosen)
@@ -116,7 +117,7 @@ def plan(found: dict[str, list[Path]], chosen: list[str] | None) -> tuple[list[T
 
 
 def class_secret(path: Path) -> str:
-    """O segredo de que se sorteiam os casos da turma: o que está em `path` ou, se nada estiver, um novo, que fica lá."""
+    """O segredo de que se sorteiam os casos da turma: o que está em `path`; se nada estiver, um novo, que fica lá."""
     with contextlib.suppress(FileNotFoundError):
         if text := path.read_text(encoding="utf-8").strip():
             return text
@@ -168,8 +169,6 @@ class _Corrector(NamedTuple):
         }
 
     def rows(self, task: Task, reply: dict) -> list[Row]:
-        from vae_lessons.teach.judging import verdict
-
         rows = []
         for one in self.rules[task.lesson]:
             answer = str(reply["found"].get(one.id, ""))
@@ -177,12 +176,13 @@ class _Corrector(NamedTuple):
                 judged = verdict(one.id, seed_of(self.secret, one.id), reply["measured"][one.id])
                 rows.append(Row(one.id, judged.status, 0.0, 0.0, judged.message, judged.mistake, answer))
             else:
-                reason = reply["failed"].get(one.id, "não encontrei a célula deste exercício na entrega.")
-                rows.append(Row(one.id, "❌", 0.0, 0.0, str(reason), "", answer))
+                reason = str(reply["failed"].get(one.id, NOT_FOUND))
+                rows.append(Row(one.id, "⏳" if reason == NOT_FOUND else "❌", 0.0, 0.0, reason, "", answer))
         return rows
 
     def refused(self, task: Task, reason: str) -> list[Row]:
-        return [Row(one.id, "❌", 0.0, 0.0, reason) for one in self.rules[task.lesson]]
+        status = "⏳" if reason == _MISSING else "❌"
+        return [Row(one.id, status, 0.0, 0.0, reason) for one in self.rules[task.lesson]]
 
 
 def _in_parallel(

@@ -43,8 +43,8 @@ def distribute(
 ) -> list[Path]:
     """Grava em `output` as lições para os alunos, e ao lado `output`.zip, com o mesmo; devolve o que gravou.
 
-    chosen: "01", "03"…; sem elas, todas · points: quanto vale cada exercício, 1 se não se disser · clear_outputs: tira as
-    figuras e os números guardados · course: uma pasta de curso do nbgrader, criada com as mesmas lições.
+    chosen: "01", "03"…; sem elas, todas · points: quanto vale cada exercício, 1 se não se disser · clear_outputs: tira
+    as figuras e os números guardados · course: uma pasta de curso do nbgrader, criada com as mesmas lições.
     Levanta ValueError se uma lição ou um exercício não existir, e OSError se não puder gravar.
     """
     notebooks = {}
@@ -83,7 +83,10 @@ def for_students(
     points: dict[str, float],
     clear_outputs: bool,
 ) -> NotebookNode:
-    """Uma cópia da lição sem as soluções, com as marcas do nbgrader. files: as lições para que um vínculo pode levar."""
+    """Uma cópia da lição sem as soluções e com as marcas do nbgrader.
+
+    files: as lições distribuídas; um vínculo para outra fica só com as palavras.
+    """
     asked = {exercise.cell: exercise for exercise in lessons.asked(notebook)}
     cells = []
     for index, cell in enumerate(copy.deepcopy(notebook.cells)):
@@ -114,7 +117,9 @@ def _class_cell(class_name: str, worth: list[tuple[str, float]]) -> NotebookNode
 
 
 def _worth(notebook: NotebookNode) -> str:
-    points = [cell.metadata.nbgrader.points for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("grade")]
+    points = [
+        cell.metadata.nbgrader.points for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("grade")
+    ]
     return f"{len(points)} exercícios, {_points(sum(points))} pontos"
 
 

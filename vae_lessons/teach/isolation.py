@@ -1,9 +1,9 @@
 """O que separa o código de um aluno da máquina de quem corrige.
 
 Sempre: limites de memória, de tempo de processador, de tamanho de arquivo e de processos, e uma pasta descartável.
-Onde o Linux deixa (espaços de nomes): sem rede, sem ver nem matar os outros processos, o disco só de leitura e as pastas
-de quem corrige escondidas. `describe` diz o que há nesta máquina; nada disto é um cofre, e não protege de falhas do
-próprio sistema.
+Onde o Linux deixa (espaços de nomes): sem rede, sem ver nem matar os outros processos, o disco só de leitura, e
+escondidas as pastas de quem corrige. `describe` diz o que há nesta máquina. Não é um cofre: não protege de uma falha do
+próprio sistema, nem de quem copia a resposta de um colega ou do pacote.
 """
 
 import contextlib
@@ -22,16 +22,19 @@ import vae_lessons
 _NEWNS, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = (
     *(0x00020000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000),
 )
-_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_REC, _MS_PRIVATE = 1, 2, 4, 0x4000, 1 << 18
+_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 2, 4, 32, 4096, 0x4000, 1 << 18
 _SYS_MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE, _MOUNT_ATTR_RDONLY = 442, -100, 0x8000, 1
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_CHILD_SUBREAPER = 1, 38, 36
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+# O que se esconde do código dos alunos, e o que dele é preciso que se veja.
+_PRIVATE = [Path.home(), Path("/tmp"), Path("/var/tmp")]
+_NEEDED = [Path(vae_lessons.__file__).resolve().parent, *map(Path, {sys.prefix, sys.base_prefix, sys.exec_prefix})]
 _OUTSIDERS = 61_000  # os usuários sem nome em que root se transforma, um por processo que corrige
 
 _SHARES = {
     "network": "sem rede",
     "processes": "sem ver nem matar outros processos",
-    "files": "com o disco só de leitura e as pastas das entregas e das notas escondidas",
+    "files": "com o disco só de leitura, e escondidas a pasta do usuário, a temporária, a das entregas e a das notas",
     "user": "como um usuário sem permissões",
 }
 
@@ -72,9 +75,13 @@ def describe(separated: frozenset[str]) -> str:
     always = "com limites de tempo, memória, processos e arquivos, e numa pasta descartável"
     text = f"Cada entrega é executada num processo novo, {always}{f'; {has}' if has else ''}."
     if lacks:
-        text += f" Nesta máquina falta: {lacks}. Corrija numa máquina virtual, num contêiner ou numa conta só para isso."
+        text += (
+            f" Nesta máquina falta: {lacks}. Corrija numa máquina virtual, num contêiner ou numa conta só para isso."
+        )
     else:
-        text += " O código ainda lê os arquivos que esta conta lê, fora essas pastas; não é uma máquina virtual."
+        text += " O código ainda lê o resto do disco que esta conta lê; uma máquina virtual separa mais."
+    if os.getuid() == 0 and "user" not in separated:
+        text += " Esta conta é root, e o código também, ainda que sem os seus poderes: prefira outra conta."
     return text
 
 
@@ -122,10 +129,10 @@ def _works(wanted: frozenset[str]) -> bool:
 
 def _prove(wanted: frozenset[str], scratch: Path, hidden: Path) -> None:
     """Executado separado: sai com erro se a separação não for a prometida, ou se as lições não puderem ser lidas."""
-    ok = os.access(vae_lessons.__file__, os.R_OK) and os.access(sys.executable, os.X_OK)
+    ok = all(os.access(path, os.R_OK) for path in (vae_lessons.__file__, os.__file__, ctypes.__file__, *_NEEDED))
     (scratch / "arquivo").write_text("ok")
     if "files" in wanted:
-        ok = ok and not any(hidden.iterdir())
+        ok = ok and not (hidden / "nota").exists()
         with contextlib.suppress(OSError):
             Path(vae_lessons.__file__).parent.joinpath(".prova").touch()
             ok = False
@@ -190,11 +197,26 @@ def _only_this_folder(scratch: Path, hidden: list[Path], limits: Limits, outside
     ):
         raise NotIsolated(ctypes.get_errno(), "mount_setattr")
     owner = f",uid={outsider},gid={outsider}" if outsider else ""
-    for folder in hidden:
-        _mount("tmpfs", str(folder), "tmpfs", _MS_NOSUID | _MS_NODEV | _MS_RDONLY, "size=4k,mode=555")
+    kept = [scratch, *_NEEDED]
+    for folder in [*_PRIVATE, *hidden]:
+        _hide(folder, kept)
     for folder, size in ((scratch, limits.disk), (Path("/dev/shm"), limits.memory // 4)):
         if folder.is_dir():
             _mount("tmpfs", str(folder), "tmpfs", _MS_NOSUID | _MS_NODEV, f"size={size},mode=700{owner}")
+
+
+def _hide(folder: Path, kept: list[Path]) -> None:
+    """Põe uma pasta vazia no lugar de `folder`, e nela só o que há dentro dela de `kept`."""
+    if not folder.is_dir() or any(folder.is_relative_to(path) for path in kept):
+        return
+    inside = [path for path in kept if path.is_relative_to(folder) and path.exists()]
+    opened = [os.open(path, os.O_PATH) for path in inside]
+    _mount("tmpfs", str(folder), "tmpfs", _MS_NOSUID | _MS_NODEV, "size=64k,mode=755")
+    for path, number in zip(inside, opened, strict=True):
+        path.mkdir(parents=True, exist_ok=True)
+        _mount(f"/proc/self/fd/{number}", str(path), None, _MS_BIND | _MS_REC)
+        os.close(number)
+    _mount("none", str(folder), None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY)
 
 
 def _limit(limits: Limits) -> None:

@@ -12,7 +12,7 @@ _MOST_LETTERS = 2000
 
 
 class Verdict(NamedTuple):
-    """status: "✅", "❌" ou "⏳" · message: para o aluno · mistake: o erro com nome, se for um, para o relatório da turma."""
+    """status: "✅", "❌" ou "⏳" · message: para o aluno · mistake: o erro com nome, se for um, para o relatório."""
 
     id: str
     status: str
@@ -21,7 +21,7 @@ class Verdict(NamedTuple):
 
 
 def verdict(exercise_id: str, seed: int, attempts) -> Verdict:
-    """O veredito do que se mediu, uma resposta por medida de `measures(exercise_id, seed)`; pode ter vindo qualquer coisa.
+    """O veredito do que se mediu, uma resposta por medida de `measures`; pode ter vindo qualquer coisa.
 
     Certo só se certo em todas: na da lição e na dos casos sorteados.
     """

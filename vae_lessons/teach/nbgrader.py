@@ -1,7 +1,7 @@
 """As marcas do nbgrader numa lição distribuída, e a pasta de curso em que ele a recebe.
 
-Num exercício, a célula da resposta é do aluno, e a seguinte, fechada, dá os pontos: `score(...)` mostra um número, que o
-nbgrader (0.9 ou mais novo) lê como a nota da célula. Sem ele, as marcas não fazem nada.
+Num exercício, a célula da resposta é do aluno, e a seguinte, fechada, dá os pontos: `score(...)` mostra um número, que
+o nbgrader (0.9 ou mais novo) lê como a nota da célula. Sem ele, as marcas não fazem nada.
 """
 
 from nbformat import NotebookNode

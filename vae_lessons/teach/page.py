@@ -25,7 +25,9 @@ def write_pages(results: dict[str, list], folder: Path) -> None:
 def student_page(student: str, rows: list) -> str:
     """Um arquivo HTML inteiro, que se abre sem rede. Tudo o que veio do aluno aparece como texto."""
     name = html.escape(student)
-    total, of = (f"{sum(numbers):g}".replace(".", ",") for numbers in zip(*((r.points, r.of) for r in rows), strict=True))
+    total, of = (
+        f"{sum(numbers):g}".replace(".", ",") for numbers in zip(*((r.points, r.of) for r in rows), strict=True)
+    )
     return (
         f'<!doctype html>\n<html lang="pt-BR"><head><meta charset="utf-8"><title>Correção de {name}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>\n<body>'

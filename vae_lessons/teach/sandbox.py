@@ -1,8 +1,8 @@
-"""O processo que corrige entregas uma a uma, cada uma num filho separado do resto: `python -m vae_lessons.teach.sandbox`.
+"""O processo que corrige entregas uma a uma, cada uma num filho separado do resto.
 
-Lê da entrada um pedido por linha, em JSON, e escreve na saída uma resposta por linha. Já carregou o torch e o pacote
-quando o primeiro pedido chega: cada entrega nasce de uma cópia dele, pronta em centésimos de segundo, e nenhum código
-de aluno é executado nele mesmo. Quem o usa é `correct`; o código do aluno, num filho, é `worker`.
+É `python -m vae_lessons.teach.sandbox`, que `correct` usa: lê da entrada um pedido por linha, em JSON, e escreve na
+saída uma resposta por linha. Já carregou o torch e o pacote quando o primeiro pedido chega; cada entrega nasce de uma
+cópia dele, pronta em centésimos de segundo. Nenhum código de aluno é executado nele mesmo: é num filho, por `worker`.
 """
 
 import contextlib
@@ -20,8 +20,9 @@ from typing import Any, NamedTuple
 
 from vae_lessons.teach import isolation
 from vae_lessons.teach.isolation import Limits
-from vae_lessons.teach.worker import Job, Wanted, work
+from vae_lessons.teach.worker import Job, Wanted, locate, work
 
+NOT_FOUND = "não encontrei a célula deste exercício na entrega."
 _TICK = 0.05  # segundos entre dois olhares
 _LOOK = 0.2  # segundos entre duas medidas da memória e dos processos
 _MOST_BYTES = 128 * 2**20  # do que um filho pode escrever
@@ -29,14 +30,14 @@ _PAGE = resource.getpagesize()
 
 
 class Ending(NamedTuple):
-    """Como terminou um filho. cell: a célula em que estava, ou None · reason: por que terminou, vazio se foi até o fim."""
+    """Como terminou um filho. cell: a célula em que estava, ou None · reason: por que parou, vazio se foi até o fim."""
 
     cell: int | None
     reason: str
 
 
 def answer(request: dict, measures_of, separated: frozenset[str], slot: int) -> dict:
-    """O que se mediu em cada exercício pedido, recomeçando sem a célula culpada quando uma mata o processo ou não acaba.
+    """O que se mediu em cada exercício pedido. Quando uma célula mata o processo ou não acaba, recomeça-se sem ela.
 
     A resposta: {"found": {id: código}, "measured": {id: [...]}, "failed": {id: razão}}.
     """
@@ -50,7 +51,9 @@ def answer(request: dict, measures_of, separated: frozenset[str], slot: int) -> 
     while left := [one for one in wanted if one.id not in measured and one.id not in failed]:
         job = Job(request["cells"], request["marks"], request["lesson"], left, skipped)
         measures = {one.id: measures_of(one.id, request["seeds"][one.id]) for one in left}
-        events, ending = _run(job, measures, [Path(path) for path in request["hidden"]], limits, deadline, separated, slot)
+        events, ending = _run(
+            job, measures, [Path(path) for path in request["hidden"]], limits, deadline, separated, slot
+        )
         for event in events:
             match event:
                 case ["found", str(name), str(source)]:
@@ -60,19 +63,13 @@ def answer(request: dict, measures_of, separated: frozenset[str], slot: int) -> 
         if not ending.reason or ending.cell is None or ending.cell in skipped or time.monotonic() > deadline:
             for one in left:
                 if one.id not in measured:
-                    failed[one.id] = ending.reason or "não encontrei a célula deste exercício na entrega."
+                    failed[one.id] = ending.reason or NOT_FOUND
             break
         skipped.append(ending.cell)
         for one in left:
-            if one.id not in measured and _cell_of(one, job) == ending.cell:
+            if one.id not in measured and locate(one, job) == ending.cell:
                 failed[one.id] = ending.reason
     return {"found": found, "measured": measured, "failed": failed}
-
-
-def _cell_of(one: Wanted, job: Job) -> int | None:
-    from vae_lessons.teach.worker import _locate
-
-    return _locate(one, job)
 
 
 def _run(job, measures, hidden, limits: Limits, deadline: float, separated, slot) -> tuple[list, Ending]:
@@ -110,7 +107,9 @@ def _watch(pipe: int, limits: Limits, deadline: float) -> tuple[list, Ending]:
     while True:
         now = time.monotonic()
         if now > min(deadline, cell_deadline):
-            return events, Ending(cell, f"não terminou em {min(limits.seconds, limits.total):.0f} s. Há um laço sem saída?")
+            return events, Ending(
+                cell, f"não terminou em {min(limits.seconds, limits.total):.0f} s. Há um laço sem saída?"
+            )
         if now > next_look:
             next_look = now + _LOOK
             family = _descendants()

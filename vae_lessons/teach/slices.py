@@ -33,9 +33,10 @@ _BUILTINS = set(dir(builtins)) | {"get_ipython", "display", "__name__", "In", "O
 class Statement:
     """Um comando de uma célula, e o que ele faz com os nomes.
 
-    cell: a posição da célula · node: o comando · binds: os nomes que define · kills: os que define sem depender do valor
-    anterior · uses: os que lê na hora · later: os que lêem as funções que ele cria, quando chamadas · touches: os que
-    altera sem definir (atributos, elementos, métodos que alteram) · definition: só importa ou cria função ou classe.
+    cell: a posição da célula · node: o comando · binds: os nomes que define · kills: os que define sem depender do
+    valor anterior · uses: os que lê na hora · later: os que lêem as funções que ele cria, quando chamadas · touches: os
+    que altera sem definir (atributos, elementos, métodos que alteram) · definition: só importa, ou cria função ou
+    classe · calls: o que chama.
     """
 
     cell: int

@@ -13,7 +13,7 @@ from vae_lessons.teach import lessons
 
 
 def write_solutions(output: Path, *, chosen: list[str] | None = None, progress: bool = True) -> list[Path]:
-    """Grava em `output` cada lição com as soluções no lugar dos brancos, executada de cima a baixo; devolve o que gravou.
+    """Grava em `output` cada lição com as soluções no lugar dos brancos, executada; devolve o que gravou.
 
     chosen: "01", "03"…; sem elas, todas. Cada lição leva menos de um minuto. Levanta ValueError se uma não existir, e
     nbclient.exceptions.CellExecutionError se uma falhar; as anteriores ficam gravadas.

@@ -27,7 +27,10 @@ class Notebook(NamedTuple):
 
 
 def students(folder: Path) -> dict[str, list[Path]]:
-    """Aluno → os cadernos que entregou, por mais fundo que estejam na pasta dele; um .ipynb solto é do aluno do nome."""
+    """Aluno → os cadernos que entregou, por mais fundo que estejam na pasta dele.
+
+    Um .ipynb fora de pasta é de um aluno com o nome do arquivo.
+    """
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
         if path.is_dir() and not path.name.startswith("."):
@@ -44,8 +47,8 @@ def read(path: Path) -> Notebook:
         size = path.stat().st_size
         if size > LARGEST:
             raise Broken(
-                f"o arquivo tem {size / 2**20:.0f} MB, e o limite é {LARGEST / 2**20:.0f}. Apague as saídas (Edit, Clear "
-                "Outputs of All Cells), guarde e entregue de novo."
+                f"o arquivo tem {size / 2**20:.0f} MB, e o limite é {LARGEST / 2**20:.0f}. Apague as saídas (Edit, "
+                "Clear Outputs of All Cells), guarde e entregue de novo."
             )
         content = json.loads(path.read_bytes())
     except OSError as error:
@@ -53,7 +56,9 @@ def read(path: Path) -> Notebook:
     except (ValueError, RecursionError, MemoryError) as error:
         if isinstance(error, Broken):
             raise
-        raise Broken("o arquivo não é um caderno do Jupyter: não é JSON. Entregue o .ipynb, e não outra forma dele.") from error
+        raise Broken(
+            "o arquivo não é um caderno do Jupyter: não é JSON. Entregue o .ipynb, e não outra forma dele."
+        ) from error
     return _notebook(path, content)
 
 
@@ -64,7 +69,9 @@ def _notebook(path: Path, content) -> Notebook:
     metadata = content.get("metadata") if isinstance(content.get("metadata"), dict) else {}
     language = _language(metadata)
     if language not in ("", "python", "ipython", "python3"):
-        raise Broken(f"o caderno é de outra linguagem, {language[:30]}. As lições são em Python: escolha o kernel Python 3.")
+        raise Broken(
+            f"o caderno é de outra linguagem, {language[:30]}. As lições são em Python: escolha o kernel Python 3."
+        )
     sources, marks = [], []
     for cell in cells:
         if isinstance(cell, dict) and cell.get("cell_type") == "code":

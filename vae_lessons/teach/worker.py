@@ -50,7 +50,7 @@ def work(job: Job, measures: dict[str, list[Exercise]], send: Callable[[Any], No
     """
     hide_solutions()
     cells = [_plain(source) for source in job.cells]
-    at = {exercise.id: _locate(exercise, job) for exercise in job.wanted}
+    at = {exercise.id: locate(exercise, job) for exercise in job.wanted}
     for exercise_id, cell in at.items():
         if cell is not None:
             send(["found", exercise_id, job.cells[cell][:_MOST_LETTERS]])
@@ -90,7 +90,7 @@ def hide_solutions() -> None:
     package.score = lambda *answer, of=1.0: 0.0
 
 
-def _locate(exercise: Wanted, job: Job) -> int | None:
+def locate(exercise: Wanted, job: Job) -> int | None:
     """A célula da resposta: a última com o check dela; sem check, a que tem a marca; sem marca, a que define o nome."""
     call = re.compile(rf"""\bcheck\(\s*["']{re.escape(exercise.id)}["']""")
     with_check = [i for i, source in enumerate(job.cells) if call.search(source)]
@@ -128,7 +128,11 @@ def _context(job: Job, cells, parsed, at_cell) -> tuple[list[Statement], list[St
     for cell, exercises in at_cell.items():
         names = _reads(cells[cell]) | {name for exercise in exercises for name in _reads(exercise.answer)}
         before = [
-            statement for i in range(cell) if i not in job.skipped for statement in parsed[i] if not _is_check(statement)
+            statement
+            for i in range(cell)
+            if i not in job.skipped
+            for statement in parsed[i]
+            if not _is_check(statement)
         ]
         mine, missing = needed(before, names)
         chosen |= {id(statement): statement for statement in mine}
@@ -181,7 +185,9 @@ def _measure_cell(source: str, cell: int, exercises: list[Wanted], namespace: di
 def _try(exercise: Wanted, error: BaseException | None, answers, measure: Exercise, namespace: dict) -> Attempt:
     if error is not None:
         blank = Attempt(status="⏳", message="em branco.") if "ellipsis" in str(error).lower() else None
-        return blank or Attempt(status="❌", message=explain_exception(None, error).replace("sua resposta", "sua célula"))
+        return blank or Attempt(
+            status="❌", message=explain_exception(None, error).replace("sua resposta", "sua célula")
+        )
     try:
         expression = answers.get(exercise.id) or ast.parse(exercise.answer, mode="eval").body
         answer = eval(compile(ast.Expression(expression), "<resposta>", "eval"), namespace)
