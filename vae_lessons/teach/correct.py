@@ -24,10 +24,11 @@ from tqdm import tqdm
 from vae_lessons.files import write_atomically
 from vae_lessons.processors import available as processors_available
 from vae_lessons.teach import isolation, lessons, submissions
+from vae_lessons.teach.cases import COMPUTED
 from vae_lessons.teach.isolation import Limits
 from vae_lessons.teach.judging import verdict
 from vae_lessons.teach.page import write_pages
-from vae_lessons.teach.sandbox import NOT_FOUND
+from vae_lessons.teach.sandbox import NOT_FOUND, ONE_THREAD
 
 GRADES, DETAILS, SECRET, PAGES = "notas.csv", "detalhes", "segredo.txt", "paginas"
 _MISSING = "não entregou esta lição."
@@ -162,7 +163,7 @@ class _Corrector(NamedTuple):
             "cells": notebook.cells,
             "marks": notebook.marks,
             "lesson": lessons.code_of(lessons.load(task.lesson)),
-            "wanted": [[one.id, one.answer, one.code_cell] for one in asked],
+            "wanted": [[one.id, one.answer, one.code_cell, one.id in COMPUTED] for one in asked],
             "seeds": {one.id: seed_of(self.secret, one.id) for one in asked},
             "hidden": [str(path) for path in self.hidden],
             "limits": self.limits._asdict(),
@@ -172,7 +173,7 @@ class _Corrector(NamedTuple):
         rows = []
         for one in self.rules[task.lesson]:
             answer = str(reply["found"].get(one.id, ""))
-            if one.id in reply["measured"]:
+            if one.id in reply["measured"] and one.id not in reply["failed"]:
                 judged = verdict(one.id, seed_of(self.secret, one.id), reply["measured"][one.id])
                 rows.append(Row(one.id, judged.status, 0.0, 0.0, judged.message, judged.mistake, answer))
             else:
@@ -276,7 +277,10 @@ class _Sandbox:
     def _running(self) -> subprocess.Popen:
         if self.process is None:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "vae_lessons.teach.sandbox"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+                [sys.executable, "-m", "vae_lessons.teach.sandbox"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=os.environ | ONE_THREAD | {"MPLBACKEND": "Agg"},
             )
             self.process.stdin.write(json.dumps(self.settings).encode() + b"\n")
             self.process.stdin.flush()

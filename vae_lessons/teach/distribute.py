@@ -27,8 +27,9 @@ Lições desta turma:
    criar outras células. O que a resposta usa tem de estar na lição: ela é executada de novo, num processo novo.
 3. Guarde (Ctrl+S) e entregue o caderno `.ipynb`, com o mesmo nome.
 
-A correção executa o seu código e prova as suas funções também em casos que não estão na lição: uma função feita só para
-os números que o `check` mostra não passa.
+A correção executa o seu código, e prova as suas funções também em casos que não estão na lição: uma função feita só
+para os números que o `check` mostra não passa. Onde se pede um treino, deixe na célula o código que chega ao número: o
+número escrito à mão não vale.
 """
 
 

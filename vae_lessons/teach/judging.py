@@ -39,8 +39,8 @@ def verdict(exercise_id: str, seed: int, attempts) -> Verdict:
                 return Verdict(
                     exercise_id,
                     "❌",
-                    f"certo nos casos da lição, mas não em outros que a correção sorteia: {_cut(other.message)}",
-                    _named(other) or "Só vale nos casos da lição.",
+                    f"certo no caso da lição, mas não em outros que a correção sorteia: {_cut(other.message)}",
+                    _named(other) or "Só vale no caso da lição.",
                 )
     return Verdict(exercise_id, seen.status, _cut(seen.message), _named(seen))
 

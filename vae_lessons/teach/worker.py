@@ -23,30 +23,34 @@ _WRAPPERS = re.compile(r"\A\s*%%(time|timeit|capture|prun)\b[^\n]*")
 
 class Wanted(NamedTuple):
     """Um exercício a medir. id: "01.1" · answer: o que a lição passa a check, "log_evidence" · lesson_cell: a célula do
-    exercício na lição distribuída, contando só as de código."""
+    exercício na lição distribuída, contando só as de código · computed: se não vale um número escrito à mão."""
 
     id: str
     answer: str
     lesson_cell: int
+    computed: bool = False
 
 
 class Job(NamedTuple):
     """cells: o código de cada célula da entrega · marks: o id do exercício de cada célula, pela marca com que foi
     distribuída, ou "" · lesson: o código de cada célula da lição distribuída · wanted: os exercícios a medir ·
-    skipped: células da entrega que já se viu que não terminam."""
+    skipped: células da entrega que já se viu que não terminam · changes: nome → o que se faz ao valor dele cada vez que
+    é definido."""
 
     cells: list[str]
     marks: list[str]
     lesson: list[str]
     wanted: list[Wanted]
     skipped: list[int]
+    changes: dict[str, Callable[[Any], Any]]
 
 
 def work(job: Job, measures: dict[str, list[Exercise]], send: Callable[[Any], None]) -> None:
     """Executa e mede, e manda por `send`, na ordem:
 
     ["found", id, código] de cada exercício achado · ["begin", célula] antes de cada célula ·
-    ["measured", id, [respostas]] com uma resposta por medida · ["end"].
+    ["measured", id, [respostas]] com uma resposta por medida · ["end"]. E ["written", id], se um número que se pedia
+    calcular foi escrito à mão.
     """
     hide_solutions()
     cells = [_plain(source) for source in job.cells]
@@ -63,18 +67,22 @@ def work(job: Job, measures: dict[str, list[Exercise]], send: Callable[[Any], No
     namespace = _new_main()
     for statement in borrowed:
         with contextlib.suppress(Exception):
-            _execute([statement.node], "<lição>", namespace)
+            _execute([statement.node], "<lição>", namespace, job.changes)
+    for exercise in job.wanted:
+        cell = at[exercise.id]
+        if exercise.computed and cell is not None and _only_written(exercise, cells[cell], parsed):
+            send(["written", exercise.id])
     for cell in sorted({*(statement.cell for statement in context), *at_cell}):
         if cell in job.skipped:
             continue
         send(["begin", cell])
         if cell in at_cell:
-            _measure_cell(cells[cell], cell, at_cell[cell], namespace, measures, send)
+            _measure_cell(cells[cell], cell, at_cell[cell], job.changes, namespace, measures, send)
         else:
             for statement in context:
                 if statement.cell == cell:
                     with contextlib.suppress(Exception, SystemExit, KeyboardInterrupt):
-                        _execute([statement.node], f"<célula {cell + 1}>", namespace)
+                        _execute([statement.node], f"<célula {cell + 1}>", namespace, job.changes)
     send(["end"])
 
 
@@ -143,6 +151,29 @@ def _context(job: Job, cells, parsed, at_cell) -> tuple[list[Statement], list[St
     return sorted(chosen.values(), key=lambda s: (s.cell, s.node.lineno)), in_order
 
 
+def _only_written(exercise: Wanted, source: str, parsed: list[list[Statement]]) -> bool:
+    """Se a resposta é só de números escritos, e também tudo o que se dá ao nome dela, se ela é um nome."""
+    answer = _answers_in(source).get(exercise.id) or ast.parse(exercise.answer, mode="eval").body
+    if not isinstance(answer, ast.Name):
+        return not any(isinstance(node, ast.Name | ast.Call) for node in ast.walk(answer))
+    binding = [statement for cell in parsed for statement in cell if answer.id in statement.binds]
+    written = [statement for statement in binding if not statement.uses and not statement.calls]
+    return bool(binding) and len(written) == len(binding) and not all("..." in s.source for s in binding)
+
+
+def _answers_in(source: str) -> dict[str, ast.expr]:
+    """O que a célula passa a check, por exercício; mais de um valor faz uma tupla, como em check."""
+    answers: dict[str, ast.expr] = {}
+    with contextlib.suppress(Exception):
+        for node in ast.walk(ast.parse(source)):
+            match node:
+                case ast.Call(ast.Name("check"), [ast.Constant(str(name)), answer]):
+                    answers[name] = answer
+                case ast.Call(ast.Name("check"), [ast.Constant(str(name)), first, *more]):
+                    answers[name] = ast.copy_location(ast.Tuple([first, *more], ast.Load()), first)
+    return answers
+
+
 def _reads(source: str) -> set[str]:
     try:
         return reads(source)
@@ -162,19 +193,12 @@ def _checked(node: ast.stmt) -> ast.Call | None:
     return None
 
 
-def _measure_cell(source: str, cell: int, exercises: list[Wanted], namespace: dict, measures, send) -> None:
+def _measure_cell(source: str, cell: int, exercises: list[Wanted], changes, namespace: dict, measures, send) -> None:
     error = None
-    answers: dict[str, ast.expr] = {}
+    answers = _answers_in(source)
     try:
         body = ast.parse(source).body
-        for node in body:
-            for inner in ast.walk(node):
-                match inner:
-                    case ast.Call(ast.Name("check"), [ast.Constant(str(name)), answer]):
-                        answers[name] = answer
-                    case ast.Call(ast.Name("check"), [ast.Constant(str(name)), first, *more]):
-                        answers[name] = ast.copy_location(ast.Tuple([first, *more], ast.Load()), first)
-        _execute([node for node in body if _checked(node) is None], f"<célula {cell + 1}>", namespace)
+        _execute([node for node in body if _checked(node) is None], f"<célula {cell + 1}>", namespace, changes)
     except BaseException as raised:  # exit() inclusive: a célula é do aluno
         error = raised
     for exercise in exercises:
@@ -222,5 +246,11 @@ def _shell():
     return InteractiveShell.instance()
 
 
-def _execute(nodes: list[ast.stmt], name: str, namespace: dict) -> None:
-    exec(compile(ast.Module(nodes, []), name, "exec"), namespace)
+def _execute(nodes: list[ast.stmt], name: str, namespace: dict, changes: dict[str, Callable]) -> None:
+    for node in nodes:
+        before = {changed: namespace.get(changed) for changed in changes}
+        exec(compile(ast.Module([node], []), name, "exec"), namespace)
+        for changed, change in changes.items():
+            if namespace.get(changed) is not before[changed]:
+                with contextlib.suppress(Exception):  # um valor de outra espécie fica como está
+                    namespace[changed] = change(namespace[changed])
