@@ -105,17 +105,17 @@ def judge(exercise: Exercise, tried: Attempt) -> Result:
         return Result(exercise.id, *_why_not_measured(error, None))
 
 
-def _judge(exercise: Exercise, tried: Attempt, expected) -> tuple[str, str]:
+def _judge(exercise: Exercise, tried: Attempt, expected) -> tuple[str, ...]:
     measured = tried.measured
     right = any(_same(measured, _reference(exercise, other), exercise) for other in exercise.alternatives)
     if right or _same(measured, expected, exercise):
         return "✅", f"certo! {exercise.insight}".rstrip()
     for mistake in exercise.mistakes:
         if _same(measured, _reference(exercise, mistake.answer), exercise):
-            return "❌", mistake.reason
+            return "❌", mistake.reason, mistake.reason
     slip = _slip_of(exercise, measured)
     reason = slip.said_with(tried.names) if slip else _explain(exercise, measured, expected)
-    return "❌", f"{reason} {exercise.hint}".rstrip()
+    return "❌", f"{reason} {exercise.hint}".rstrip(), slip.said_with(()) if slip else ""
 
 
 def _why_not_measured(error: BaseException, answer) -> tuple[str, str]:

@@ -40,11 +40,13 @@ _PLAIN = {
 
 @dataclass(frozen=True)
 class Result:
-    """O veredito. passed: só True no ✅ · status: "✅", "❌" ou "⏳" · message: a explicação."""
+    """O veredito. passed: só True no ✅ · status: "✅", "❌" ou "⏳" · message: a explicação · mistake: o erro, se for
+    um dos que se reconhecem, dito do mesmo modo a todos; vazio se não."""
 
     id: str
     status: str
     message: str
+    mistake: str = ""
 
     @property
     def passed(self) -> bool:

@@ -2,9 +2,7 @@
 
 from typing import NamedTuple
 
-from vae_lessons.exercises import EXERCISES
 from vae_lessons.exercises.checking import Attempt, judge
-from vae_lessons.exercises.verdict import Result
 from vae_lessons.teach.cases import measures
 from vae_lessons.teach.values import Unreadable, decode
 
@@ -40,9 +38,9 @@ def verdict(exercise_id: str, seed: int, attempts) -> Verdict:
                     exercise_id,
                     "❌",
                     f"certo no caso da lição, mas não em outros que a correção sorteia: {_cut(other.message)}",
-                    _named(other) or "Só vale no caso da lição.",
+                    other.mistake or "Só vale no caso da lição.",
                 )
-    return Verdict(exercise_id, seen.status, _cut(seen.message), _named(seen))
+    return Verdict(exercise_id, seen.status, _cut(seen.message), seen.mistake)
 
 
 def _attempt(data) -> Attempt:
@@ -52,12 +50,6 @@ def _attempt(data) -> Attempt:
         case [_, "❌" | "⏳" as status, str(message), list()]:
             return Attempt(None, status, message)
     raise Unreadable("resposta ilegível")
-
-
-def _named(result: Result) -> str:
-    """A razão do erro, se for um dos que o exercício nomeia."""
-    reasons = [mistake.reason for mistake in EXERCISES[result.id].mistakes]
-    return result.message if result.status == "❌" and result.message in reasons else ""
 
 
 def _cut(text: str) -> str:
