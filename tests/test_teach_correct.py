@@ -12,6 +12,7 @@ from classroom import IDS, LESSON, QUICK, corrected, deliver, submission
 
 from vae_lessons.teach import isolation, lessons, submissions
 from vae_lessons.teach.correct import DETAILS, GRADES, PAGES, SECRET, class_secret, correct, saved
+from vae_lessons.teach.distribute import distribute
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="A correção só é feita no Linux.")
 
@@ -289,6 +290,20 @@ def test_a_name_is_never_a_formula_nor_a_tag(tmp_path):
 
 
 # O que se lê de uma entrega
+
+
+def test_the_notebook_of_a_colleague_is_not_delivered_by_a_link(tmp_path):
+    path = deliver(tmp_path, "ana", submission())
+    (tmp_path / "beto").mkdir()
+    (tmp_path / "beto" / path.name).symlink_to(path)
+    assert submissions.students(tmp_path) == {"ana": [path], "beto": []}
+
+
+def test_the_marks_of_distribution_tell_each_answer(tmp_path):
+    distribute(tmp_path / "turma", chosen=[LESSON])
+    notebook = submissions.read(tmp_path / "turma" / lessons.file_of(LESSON))
+    assert [mark for mark in notebook.marks if mark] == IDS
+    assert all(f'check("{mark}"' in cell for mark, cell in zip(notebook.marks, notebook.cells, strict=True) if mark)
 
 
 def read(tmp_path, notebook, name="x.ipynb"):

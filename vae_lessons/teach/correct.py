@@ -207,8 +207,9 @@ def _in_parallel(
     judging = threading.Lock()  # o gerador de números aleatórios do torch é um só
     stop = threading.Event()
 
-    def labour(slot: int) -> None:
-        sandbox = _Sandbox(separated, slot)
+    sandboxes = [_Sandbox(separated, slot) for slot in range(min(workers, pending))]
+
+    def labour(sandbox: _Sandbox) -> None:
         try:
             while not stop.is_set():
                 try:
@@ -225,10 +226,8 @@ def _in_parallel(
                 ready.put((task, rows))
         except BaseException as error:
             ready.put(error)
-        finally:
-            sandbox.close()
 
-    threads = [threading.Thread(target=labour, args=(slot,), daemon=True) for slot in range(min(workers, pending))]
+    threads = [threading.Thread(target=labour, args=(sandbox,), daemon=True) for sandbox in sandboxes]
     for thread in threads:
         thread.start()
     try:
@@ -239,8 +238,10 @@ def _in_parallel(
             yield result
     finally:
         stop.set()
+        for sandbox in sandboxes:
+            sandbox.close()
         for thread in threads:
-            thread.join(timeout=1)
+            thread.join()
 
 
 class _SandboxDied(RuntimeError):
@@ -261,6 +262,7 @@ class _Sandbox:
             process.stdin.flush()
             line = process.stdout.readline()
             if not line:
+                process.wait()
                 raise _SandboxDied("a entrega derrubou o processo que a corrigia.")
             return json.loads(line)
         except OSError as error:

@@ -106,7 +106,13 @@ def enter(separated: frozenset[str], scratch: Path, hidden: list[Path], limits: 
     os._exit(0)
 
 
-def limit_descendants() -> None:
+def die_with_parent() -> None:
+    """Este processo morre se morrer quem o fez: uma correção interrompida não deixa nada a trabalhar."""
+    if _LIBC:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def adopt_orphans() -> None:
     """Os processos que o código de um aluno deixar órfãos passam a ser filhos deste, que assim os pode matar."""
     if _LIBC:
         _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -179,7 +185,7 @@ def _become_child(*, own_processes: bool) -> None:
                 if done == child:
                     code = os.waitstatus_to_exitcode(status)
                     os._exit(code if code >= 0 else 128 - code)
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    die_with_parent()
     if own_processes:
         with contextlib.suppress(OSError):  # num contêiner, o /proc antigo fica; não se vêem menos processos por isso
             _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV)

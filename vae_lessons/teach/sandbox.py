@@ -96,6 +96,7 @@ def _run(job, measures, hidden, limits: Limits, deadline: float, separated, slot
     child = os.fork()
     if child == 0:
         try:
+            isolation.die_with_parent()
             os.setsid()
             _only_this_pipe(write)
             _new_home(scratch)
@@ -258,7 +259,8 @@ def _load() -> None:
 
 def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # quem para é quem pediu, fechando a entrada
-    isolation.limit_descendants()
+    isolation.adopt_orphans()
+    isolation.die_with_parent()
     settings = json.loads(sys.stdin.readline())
     _load()
     replies = os.dup(1)

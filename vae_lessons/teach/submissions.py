@@ -29,14 +29,15 @@ class Notebook(NamedTuple):
 def students(folder: Path) -> dict[str, list[Path]]:
     """Aluno → os cadernos que entregou, por mais fundo que estejam na pasta dele.
 
-    Um .ipynb fora de pasta é de um aluno com o nome do arquivo.
+    Um .ipynb fora de pasta é de um aluno com o nome do arquivo. Um atalho para fora da pasta não conta: seria a entrega
+    de outro.
     """
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
         if path.is_dir() and not path.name.startswith("."):
             inside = sorted(p for p in path.rglob("*.ipynb") if not _hidden(p.relative_to(path)))
-            found[path.name] = [p for p in inside if p.is_file()]
-        elif path.suffix == ".ipynb":
+            found[path.name] = [p for p in inside if p.is_file() and p.resolve().is_relative_to(path.resolve())]
+        elif path.suffix == ".ipynb" and path.is_file() and not path.is_symlink():
             found[path.stem] = [path]
     return found
 
