@@ -95,7 +95,7 @@ def class_figure(results: dict[str, list[Row]]) -> Figure:
     exercises = sorted(by_exercise, key=lambda exercise: (-by_exercise[exercise], exercise))
     students = sorted(by_student, key=lambda student: (-by_student[student], student))
     grid = [[_ORDER.index(status.get((exercise, student), "⏳")) for student in students] for exercise in exercises]
-    fig = Figure(figsize=(1.6 + 0.22 * len(students), 1.8 + 0.22 * len(exercises)), layout="constrained")
+    fig = Figure(figsize=(max(4.0, 1.6 + 0.22 * len(students)), 1.8 + 0.22 * len(exercises)), layout="constrained")
     ax = fig.subplots()
     ax.imshow(grid, cmap=ListedColormap([style.BLANK, style.WRONG, style.RIGHT]), vmin=0, vmax=2, aspect="equal")
     for y, row in enumerate(grid):
