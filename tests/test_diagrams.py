@@ -1,6 +1,7 @@
 """O diagrama da arquitetura: o que diz, a quem vê e a quem ouve, e o que recusa."""
 
 import base64
+import itertools
 import re
 import xml.etree.ElementTree as ElementTree
 
@@ -10,6 +11,7 @@ from torch import nn
 from vae_lessons import series
 from vae_lessons.diagrams import reparameterization, series_map, vae_architecture
 from vae_lessons.models import mlp_vae
+from vae_lessons.series import Lesson
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -150,53 +152,162 @@ def test_the_sampling_flow_is_described_and_stays_inside_the_picture():
 
 # O mapa da série
 
+# A série como será, com mais lições do que há: o que o mapa tem de caber.
+COMPLETE = (
+    *series.LESSONS,
+    *(
+        Lesson(
+            n,
+            f"{n}_x.ipynb",
+            f"Um título de tamanho {n}",
+            "E se a pergunta for longa?",
+            ("02", "03"),
+            ("04",),
+            (60, 80),
+        )
+        for n in series.COMING
+    ),
+)
+EVERY_MAP = pytest.mark.parametrize(
+    "diagram", [series_map(), series_map(COMPLETE, {})], ids=["lessons_that_exist", "complete"]
+)
+
+
+def numbers_of(element, *names) -> tuple[float, ...]:
+    return tuple(float(element.get(name, 0)) for name in names)
+
 
 def boxes(root) -> dict[str, tuple[float, float, float, float]]:
     """Número da lição → (esquerda, topo, direita, base) da caixa em que está escrito."""
-    corners = [tuple(float(rect.get(k, 0)) for k in ("x", "y", "width", "height")) for rect in root.iter(f"{SVG}rect")]
+    corners = [numbers_of(rect, "x", "y", "width", "height") for rect in root.iter(f"{SVG}rect")]
     edges = [(x, y, x + w, y + h) for x, y, w, h in corners if 150 < w < 300]
     found = {}
     for text in root.iter(f"{SVG}text"):
-        x, y, number = float(text.get("x")), float(text.get("y")), "".join(text.itertext())
+        (x, y), number = numbers_of(text, "x", "y"), "".join(text.itertext())
         inside = [edge for edge in edges if edge[0] < x < edge[2] and edge[1] < y < edge[3]]
         if re.fullmatch(r"\d\d", number) and inside:
             found[number] = inside[0]
     return found
 
 
-def test_the_arrows_of_the_map_go_from_each_lesson_to_those_that_need_it():
-    root = ElementTree.fromstring(series_map().svg)
-    places = boxes(root)
-    assert list(places) == [lesson.number for lesson in series.LESSONS]
-
-    def touched(x, y):
-        return [
-            n for n, (left, top, right, low) in places.items() if left - 6 < x < right + 6 and top - 6 < y < low + 6
-        ]
-
-    arrows = {True: set(), False: set()}
+def arrows(root) -> list[tuple[bool, list[tuple[float, float]]]]:
+    """As setas do mapa: se é tracejada, e os pontos por onde passa."""
+    found = []
     for line in root.iter(f"{SVG}line"):
-        x1, y1, x2, y2 = (float(line.get(name)) for name in ("x1", "y1", "x2", "y2"))
-        if touched(x1, y1):
-            arrows["stroke-dasharray" in line.keys()].add((*touched(x1, y1), *touched(x2, y2)))  # noqa: SIM118
-    assert arrows[False] == {(before, lesson.number) for lesson in series.LESSONS for before in lesson.needs}
-    assert arrows[True] == {(before, lesson.number) for lesson in series.LESSONS for before in lesson.helped_by}
+        x1, y1, x2, y2 = numbers_of(line, "x1", "y1", "x2", "y2")
+        found.append((bool(line.get("stroke-dasharray")), [(x1, y1), (x2, y2)]))
+    for path in root.iter(f"{SVG}path"):
+        if path.get("marker-end"):
+            points = [tuple(map(float, point.split(","))) for point in re.findall(r"[\d.]+,[\d.]+", path.get("d"))]
+            found.append((bool(path.get("stroke-dasharray")), points))
+    return found
+
+
+def near(point, places) -> list[str]:
+    (x, y) = point
+    return [n for n, (left, top, right, low) in places.items() if left - 6 < x < right + 6 and top - 6 < y < low + 6]
+
+
+def lines_in(root, box) -> list[str]:
+    """O que está escrito numa caixa, de cima para baixo."""
+    left, top, right, low = box
+    texts = [(numbers_of(text, "x", "y"), "".join(text.itertext())) for text in root.iter(f"{SVG}text")]
+    return [words for (x, y), words in sorted(texts, key=lambda t: t[0][1]) if left < x < right and top < y < low]
+
+
+@EVERY_MAP
+def test_every_lesson_has_its_box_and_no_two_overlap(diagram):
+    places = boxes(ElementTree.fromstring(diagram.svg))
+    assert sorted(places) == [lesson.number for lesson in COMPLETE]
+    for one, other in itertools.combinations(places.values(), 2):
+        assert one[2] < other[0] or other[2] < one[0] or one[3] < other[1] or other[3] < one[1]
+
+
+@EVERY_MAP
+def test_inside_the_base_the_arrows_are_the_dependencies(diagram):
+    root = ElementTree.fromstring(diagram.svg)
+    places = boxes(root)
+    base = [lesson for lesson in series.LESSONS if lesson.number <= "03"]
+    found = {True: set(), False: set()}
+    for dashed, points in arrows(root):
+        ends = (*near(points[0], places), *near(points[-1], places))
+        if len(ends) == 2:
+            found[dashed].add(ends)
+    assert found[False] == {(before, lesson.number) for lesson in base for before in lesson.needs}
+    assert found[True] == {(before, lesson.number) for lesson in base for before in lesson.helped_by}
+
+
+@EVERY_MAP
+def test_no_arrow_crosses_a_box(diagram):
+    root = ElementTree.fromstring(diagram.svg)
+    places = boxes(root).values()
+    for _, points in arrows(root):
+        for (x0, y0), (x1, y1) in itertools.pairwise(points):
+            for left, top, right, low in places:
+                for t in (k / 50 for k in range(51)):
+                    x, y = x0 + t * (x1 - x0), y0 + t * (y1 - y0)
+                    assert not (left < x < right and top < y < low)
+
+
+def test_every_lesson_after_the_base_needs_the_vae_as_the_map_says():
+    texts = written(series_map())
+    assert "todas as de baixo pedem a 03" in texts
+    assert all("03" in lesson.needs for lesson in series.LESSONS if lesson.number > "03")
+
+
+@EVERY_MAP
+def test_what_else_a_lesson_needs_is_written_in_its_box(diagram):
+    root = ElementTree.fromstring(diagram.svg)
+    places = boxes(root)
+    existing = series.LESSONS if "Em preparação" in repr(diagram) or not series.COMING else COMPLETE
+    for lesson in existing:
+        if lesson.number > "03":
+            last = lines_in(root, places[lesson.number])[-1]
+            told = {
+                kind: set(re.findall(r"\d\d", last.partition(kind)[2].partition("·")[0])) for kind in ("pede", "convém")
+            }
+            assert told == {"pede": set(lesson.needs) - {"03"}, "convém": set(lesson.helped_by)}
+
+
+@EVERY_MAP
+def test_what_is_written_in_a_box_fits_in_it(diagram):
+    """Com letras largas, de 0,6 do tamanho em média (0,66 as grossas), e sem uma linha sobre a outra."""
+    root = ElementTree.fromstring(diagram.svg)
+    for left, top, right, low in boxes(root).values():
+        heights = []
+        for text in root.iter(f"{SVG}text"):
+            (x, y, size), words = numbers_of(text, "x", "y", "font-size"), "".join(text.itertext())
+            if left < x < right and top < y < low:
+                wide = size * len(words) * (0.66 if text.get("font-weight") == "bold" else 0.6)
+                assert wide <= right - left + 4, words
+                heights += [y] if not text.get("text-anchor") else []
+        assert all(after - before >= 14 for before, after in itertools.pairwise(sorted(heights)))
+        assert max(heights) <= low - 7
 
 
 def test_the_map_says_every_lesson_its_minutes_and_those_to_come():
     diagram = series_map()
-    texts = written(diagram)
+    texts, root = written(diagram), ElementTree.fromstring(diagram.svg)
+    places = boxes(root)
     for lesson in series.LESSONS:
+        inside = " ".join(lines_in(root, places[lesson.number]))
         assert f"{lesson.minutes[0]} min" in texts
-        assert lesson.question in texts
+        assert lesson.title in inside
+        assert lesson.question in inside
         assert f"{lesson.number}, {lesson.title}" in repr(diagram)
     for number, title in series.COMING.items():
-        assert f"{number} · {title}" in texts
+        inside = " ".join(lines_in(root, places[number]))
+        assert title in inside
+        assert "em preparação" in inside
         assert f"{number}, {title}" in repr(diagram).split("Em preparação:")[1]
 
 
-def test_the_map_is_described_and_stays_inside_the_picture():
-    diagram = series_map()
+def test_a_series_that_is_complete_has_nothing_in_preparation():
+    assert "preparação" not in series_map(COMPLETE, {}).svg
+
+
+@EVERY_MAP
+def test_the_map_is_described_and_stays_inside_the_picture(diagram):
     root = ElementTree.fromstring(diagram.svg)
     assert repr(diagram) == f"{root.find(f'{SVG}title').text}. {root.find(f'{SVG}desc').text}"
     width, height = (float(value) for value in root.get("viewBox").split()[2:])

@@ -209,6 +209,16 @@ def test_the_gradient_of_the_kl_is_right():
     assert torch.autograd.gradcheck(lambda a, b, c, d: kl_divergence(VonMises(a, b), VonMises(c, d)), parameters)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_each_doubling_of_a_large_kappa_costs_half_a_log_of_two(dtype):
+    """A KL é ½ log κ mais uma constante: derivada ½ em log κ, também onde I₀ e I₁ já são o mesmo número."""
+    kappa = torch.tensor([1e4, 1e6, 1e9, 1e15, 1e30], dtype=dtype, requires_grad=True)
+    zero = torch.zeros_like(kappa)
+    kl = kl_divergence(VonMises(zero, kappa), VonMises(zero, zero))
+    (slope,) = torch.autograd.grad(kl.sum(), kappa)
+    assert torch.allclose(slope * kappa, torch.full_like(kappa, 0.5), rtol=1e-4)
+
+
 def test_the_kl_to_the_uniform_is_flat_at_zero_and_has_slope_kappa_times_that_of_a():
     kappa = torch.tensor([0.0, 1.0], requires_grad=True)
     kl = kl_divergence(VonMises(torch.zeros(2), kappa), VonMises(torch.zeros(2), torch.zeros(2)))

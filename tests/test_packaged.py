@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from vae_lessons.data import idx_files, load, packaged, phrases, recipes
+from vae_lessons.data import cells, films, idx_files, load, packaged, phrases, recipes, topics
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT = 1_200_000  # bytes de um arquivo comprimido
@@ -166,6 +167,170 @@ def test_the_test_fortnights_of_weather_are_spread_over_the_seasons():
     assert len(months.unique()) >= 10
 
 
+# pbmc
+
+
+def test_pbmc_are_whole_counts_of_named_genes_in_typed_cells():
+    train, test = load("pbmc"), load("pbmc", "test")
+    assert repr(train) == "Dataset('pbmc', 565 exemplos de 765 genes, 10 classes)"
+    assert repr(test) == "Dataset('pbmc', 135 exemplos de 765 genes, 10 classes)"
+    x = torch.cat([train.x, test.x])
+    assert x.dtype == torch.float32
+    assert torch.equal(x, x.round())
+    assert (x.min(), x.max()) == (0, 259)
+    assert (x == 0).float().mean().item() == pytest.approx(0.674, abs=0.001)
+    assert (x.sum(0) >= 3).all()  # nenhum gene sem contagens
+    assert len(cells.genes()) == len(set(cells.genes())) == 765
+    assert len(cells.cell_types()) == 10
+
+
+def test_the_factor_of_pbmc_is_the_total_of_the_cell_of_which_these_genes_are_a_part():
+    data = load("pbmc")
+    total = data.factors[:, 0]
+    assert data.factors.shape == (565, 1)
+    assert (total.min(), total.max()) == (2141, 9497)
+    assert (data.x.sum(1) < total).all()
+
+
+@pytest.mark.parametrize(
+    ("gene", "cell_type"), [("CD79A", "CD19+ B"), ("GNLY", "CD56+ NK"), ("FCER1A", "Dendritic"), ("CD8B", "CD8+")]
+)
+def test_known_marker_genes_are_most_expressed_where_they_should(gene, cell_type):
+    """Que as colunas e as classes têm os nomes certos: marcadores que todo livro de imunologia diz."""
+    data = load("pbmc")
+    share = data.x[:, cells.genes().index(gene)] / data.factors[:, 0]
+    means = torch.stack([share[data.y == label].mean() for label in range(10)])
+    assert cells.cell_types()[means.argmax()].startswith(cell_type)
+
+
+def test_the_split_of_pbmc_is_stratified_and_does_not_change():
+    test = load("pbmc", "test")
+    assert torch.bincount(test.y).tolist() == [13, 1, 3, 10, 8, 25, 19, 2, 6, 48]
+    digests = [hashlib.sha256(load("pbmc", split).x.numpy().tobytes()).hexdigest() for split in ("train", "test")]
+    assert digests == [
+        "ded1d6e9af0c91fad3b7e4d5b7d9df31e025caaac74229e910323f33cf6d9545",
+        "9bc5ba08a667255ef40253261e1b235e012b45721fae57b4c36de674123c9b71",
+    ]
+
+
+# topics
+
+
+def test_topics_are_counts_of_words_in_named_pages():
+    train, test = load("topics"), load("topics", "test")
+    assert repr(train) == "Dataset('topics', 1842 exemplos de 2000 palavras, 9 classes)"
+    assert repr(test) == "Dataset('topics', 454 exemplos de 2000 palavras, 9 classes)"
+    x = torch.cat([train.x, test.x])
+    assert x.dtype == torch.float32
+    assert torch.equal(x, x.round())
+    assert x.min() == 0
+    assert x.sum(1).min() >= 20
+    assert (x > 0).sum(0).min() >= 10
+    assert len({row.tobytes() for row in x.numpy()}) == 2296
+    assert len(topics.titles()) == 1842
+    assert len(topics.titles("test")) == 454
+    assert len(topics.sections()) == 9
+    assert list(topics.vocabulary()) == sorted(set(topics.vocabulary()))
+    assert len(topics.vocabulary()) == 2000
+    with pytest.raises(ValueError, match="Partição desconhecida: 'teste'"):
+        topics.titles("teste")
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_page_has_the_words_of_its_title(split):
+    """Que as linhas têm os títulos certos, e as colunas as palavras: quase sempre a página repete o título."""
+    data, column = load("topics", split), {word: number for number, word in enumerate(topics.vocabulary())}
+    there = [
+        bool(data.x[row, column[word]])
+        for row, title in enumerate(topics.titles(split))
+        for word in re.findall(r"\w+", title.lower())
+        if word in column
+    ]
+    assert np.mean(there) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("word", "section"),
+    [("slides", "Impress"), ("planilha", "Calc"), ("parágrafo", "Writer"), ("basic", "Basic"), ("fórmula", "Math")],
+)
+def test_known_words_are_most_frequent_in_the_sections_where_they_should(word, section):
+    data = load("topics")
+    counts = data.x[:, topics.vocabulary().index(word)] / data.x.sum(1)
+    means = torch.stack([counts[data.y == label].mean() for label in range(9)])
+    assert topics.sections()[means.argmax()].startswith(section)
+
+
+def test_the_split_of_topics_does_not_change():
+    digests = [hashlib.sha256(load("topics", split).x.numpy().tobytes()).hexdigest() for split in ("train", "test")]
+    assert digests == [
+        "885b035fb908160403ee2e5f6b305423edf3c40097048adf1f6473db1b0e7711",
+        "108466f5a54010cf4284d5715e61d2ead151dd1b4f196c7a9a4abbb4a0f1fa2c",
+    ]
+
+
+# films
+
+
+def likes() -> torch.Tensor:
+    return torch.cat([load("films", split).x for split in ("train", "test")])
+
+
+def test_films_are_44421_likes_of_people_and_films_with_at_least_five_each():
+    train, test = load("films"), load("films", "test")
+    assert repr(train) == "Dataset('films', 528 exemplos de 2080 filmes)"
+    assert repr(test) == "Dataset('films', 131 exemplos de 2080 filmes)"
+    assert train.y is train.factors is None
+    x = likes()
+    assert x.dtype == torch.float32
+    assert sorted(x.unique().tolist()) == [0, 1]
+    assert x.sum() == 44_421
+    assert x.sum(1).min() == 5
+    assert x.sum(0).min() >= 4  # cinco, antes de saírem as pessoas de menos de cinco
+
+
+def test_each_column_of_films_is_one_film_with_its_genres():
+    assert len(films.titles()) == len(set(films.titles())) == len(films.genres()) == 2080
+    assert all(re.search(r" \(\d{4}\)$", title) for title in films.titles())
+    assert not any(re.search(r", (The|An?) \(", title) for title in films.titles())
+    assert films.genres()[films.titles().index("The Usual Suspects (1995)")] == {"Crime", "Mystery", "Thriller"}
+
+
+def test_who_likes_a_film_likes_its_sequels():
+    """Que as colunas têm os títulos certos: as pessoas em comum, contra as que haveria se os gostos não se ligassem."""
+    x, column = likes(), films.titles().index
+    first = x[:, column("Star Wars: Episode IV - A New Hope (1977)")]
+    second = x[:, column("Star Wars: Episode V - The Empire Strikes Back (1980)")]
+    assert (first * second).sum() > 1.5 * first.sum() * second.sum() / len(x)
+
+
+def test_the_split_of_films_does_not_change():
+    digests = [hashlib.sha256(load("films", split).x.numpy().tobytes()).hexdigest() for split in ("train", "test")]
+    assert digests == [
+        "2aad87f7e930aaba7348d33e8b9fd5616c5c35ec15ebb16437de826021ae9d9a",
+        "8665a483ac3596bac3cdaf7a39b3e1403b31f1cb163783154c21539b05a5f66c",
+    ]
+
+
+COMMERCIAL_USE_FORBIDDEN = ("lesson_14.py", "films.py", "catalogue.py", "packaged.py")
+
+
+def test_only_the_lesson_on_recommendation_depends_on_the_films_that_forbid_commercial_use():
+    """Quem tira a pasta small/films, como os termos dela podem pedir, fica com todo o resto."""
+    mention = re.compile(r"""["']films["']|data\.films|data import .*\bfilms\b|small/films""")
+    files = [*ROOT.glob("vae_lessons/**/*.py"), *ROOT.glob("notebooks/*.ipynb")]
+    depend = {path.name for path in files if mention.search(path.read_text(encoding="utf-8"))}
+    assert depend - {"__init__.py"} <= {*COMMERCIAL_USE_FORBIDDEN, "14_recomendacao.ipynb"}
+    assert "small/films" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_without_the_folder_of_films_the_rest_loads(elsewhere):
+    for name in packaged.PACKAGED.keys() - {"films"}:
+        shutil.copytree(recipes.SMALL / name, elsewhere / name)
+        assert len(load(name)) > 0
+    with pytest.raises(FileNotFoundError, match="Falta na instalação o arquivo de 'films'"):
+        load("films")
+
+
 # Todos: o que a pasta de cada um tem
 
 
@@ -279,6 +444,8 @@ def test_the_recipe_makes_the_same_bytes_again(name, tmp_path):
     archive = Path(os.environ.get("VAE_LESSONS_WHEELS", tmp_path)) / recipes.RECIPES[name].archive
     if not archive.exists():
         pytest.skip(f"{archive.name} não está na pasta VAE_LESSONS_WHEELS, e os testes não usam a rede")
+    if name == "pbmc":
+        pytest.importorskip("h5py", reason='falta o h5py: instale o pacote com pip install -e ".[recipes]"')
     content, licence = recipes.build(name, archive)
     assert hashlib.sha256(content).hexdigest() == packaged.PACKAGED[name].sha256
     assert licence == (recipes.SMALL / name / "LICENCA.txt").read_text(encoding="utf-8")
@@ -296,7 +463,7 @@ def test_the_same_content_is_always_written_as_the_same_bytes(tmp_path):
 def test_another_package_is_refused(name, tmp_path):
     other = tmp_path / recipes.RECIPES[name].archive
     other.write_bytes(b"outro")
-    with pytest.raises(ValueError, match=f"não é {other.name}: o SHA-256"):
+    with pytest.raises(ValueError, match=f"não é {re.escape(other.name)}: o SHA-256"):
         recipes.build(name, other)
 
 
@@ -304,10 +471,21 @@ def test_another_package_is_refused(name, tmp_path):
 def test_the_package_is_pinned(name):
     recipe = recipes.RECIPES[name]
     assert len(bytes.fromhex(recipe.sha256)) == 32
-    assert "==" in recipe.fetch[-1]
+    if isinstance(recipe.source, str):
+        assert re.fullmatch(r"[\w-]+==[\d.]+", recipe.source)
+    else:
+        assert all(url.startswith("https://") for url in recipe.source)
 
 
 # A instalação
+
+
+def test_the_licences_of_the_data_are_those_the_package_declares():
+    expression = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["license"]
+    texts = {file.parent.name: file.read_text(encoding="utf-8") for file in recipes.SMALL.rglob("LICENCA.txt")}
+    told = {licence for text in texts.values() for licence in re.findall(r"SPDX-License-Identifier: (\S+)", text)}
+    assert {"LicenseRef-GroupLens", "MPL-2.0", "CC-BY-4.0", "Unicode-3.0"} == told
+    assert told | {"MIT", "BSD-3-Clause"} == set(expression.split(" AND "))
 
 
 def test_the_declared_package_data_are_all_the_files():

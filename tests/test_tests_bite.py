@@ -4,17 +4,12 @@ Há sempre um controle: os mesmos testes passam na cópia intacta.
 """
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import nbformat
 import pytest
+from repository_copy import copy_repository, damage, run_tests
 
-ROOT = Path(__file__).resolve().parent.parent
 LESSON = "notebooks/01_elbo.ipynb"
 KL = (
     "vae_lessons/distributions/normal.py",
@@ -31,29 +26,7 @@ SEED = (LESSON, r"torch\.manual_seed\(0\)", "torch.manual_seed(1)")
 
 @pytest.fixture
 def repository(tmp_path):
-    """Uma cópia do que os testes precisam."""
-    for file in ("pyproject.toml", "conftest.py"):
-        shutil.copy(ROOT / file, tmp_path)
-    for folder in ("vae_lessons", "tests", "notebooks"):
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", ".*"))
-    return tmp_path
-
-
-def damage(repository, path, pattern, replacement):
-    file = repository / path
-    damaged, count = re.subn(pattern, replacement, file.read_text(encoding="utf-8"))
-    assert count, f"{path} não tem mais o trecho {pattern!r}: atualize o estrago, ou este teste nada testa."
-    file.write_text(damaged, encoding="utf-8")
-
-
-def run_tests(repository, *selection):
-    """Roda os testes da cópia contra o pacote da cópia."""
-    inherited = {k: v for k, v in os.environ.items() if k not in ("PYTEST_ADDOPTS", "IPYTHONDIR")}
-    environment = inherited | {"PYTHONPATH": str(repository)}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *selection]
-    run = subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True, check=False)
-    assert run.returncode in (0, 1), f"O pytest não chegou a testar:\n{run.stdout}{run.stderr}"
-    return run
+    return copy_repository(tmp_path)
 
 
 def keep_cells_up_to(path, last):

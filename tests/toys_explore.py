@@ -2,6 +2,7 @@
 
 import io
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -72,6 +73,29 @@ class PatchCodes:
         return F.fold(patches.transpose(1, 2), self.shape, self.side, stride=self.side).flatten(1)
 
 
+class CellMaker:
+    """Contagens em que cada latente é o log da razão de dois genes; a classe é o sinal do primeiro."""
+
+    def __init__(self, *, n_genes: int):
+        self.genes = [f"GENE{i}" for i in range(n_genes)]
+
+    def expression(self, z: Tensor) -> Tensor:
+        logits = torch.zeros(*z.shape[:-1], len(self.genes), dtype=z.dtype)
+        logits[..., 0], logits[..., 2] = z[..., 0], z[..., 1]
+        return logits.softmax(-1)
+
+    def encode(self, x: Tensor) -> Normal:
+        logs = (x + 0.5).log()
+        z = torch.stack([logs[:, 0] - logs[:, 1], logs[:, 2] - logs[:, 3]], -1)
+        return Normal(z, torch.zeros_like(z))
+
+    def cells(self, n: int) -> Dataset:
+        generator = torch.Generator().manual_seed(0)
+        z = 1.5 * torch.randn(n, 2, generator=generator)
+        x = torch.poisson(500 * self.expression(z), generator=generator)
+        return Dataset(x, (z[:, 0] > 0).long(), name="células", columns="genes")
+
+
 class Chain:
     """Cada nível é uma função linear do de cima, mais ruído de desvio `noise`; a imagem, a sigmoide do último."""
 
@@ -115,6 +139,38 @@ def _codes() -> explore.CodesExplorer:
     return explore.explore_codes(patches.encode, patches.decode, patches.codebook, data)
 
 
+class Shares(NamedTuple):
+    """A verossimilhança de um conjunto de filmes: as probabilidades da softmax."""
+
+    logits: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        return self.logits.softmax(-1)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        return (x * self.logits.log_softmax(-1)).sum(-1)
+
+
+TITLES = [f"Filme {i}" for i in range(40)]
+LIKES = (torch.rand(60, 40, generator=torch.Generator().manual_seed(0)) < torch.linspace(0.9, 0.05, 40)).float()
+
+
+def films_sweep(betas=(0.0, 0.2, 1.0)) -> list[Run]:
+    """Modelos que não foram treinados, um por β, de pesos diferentes."""
+    runs = []
+    for seed, beta in enumerate(betas):
+        torch.manual_seed(seed)
+        model = VAE(nn.Linear(40, 6), nn.Linear(3, 40), latent_dim=3, likelihood=Shares, data_dim=40)
+        runs.append(Run(model, History(), TrainConfig(beta=beta)))
+    return runs
+
+
+def _films() -> explore.FilmsExplorer:
+    shelves = {"ninguém": [], "um": ["Filme 3"], "dois": ["Filme 0", "Filme 30"]}
+    return explore.explore_films(films_sweep(), LIKES, TITLES, shelves)
+
+
 def _kmeans() -> explore.KMeansExplorer:
     points = torch.randn(300, 2, generator=torch.Generator().manual_seed(0))
     return explore.explore_kmeans(points, torch.cat([points[:5], points[:2] + 9]))
@@ -124,18 +180,43 @@ def _levels() -> explore.LevelsExplorer:
     return explore.explore_levels(Chain([2, 3], n_pixels=64).sample_below, [2, 3], (8, 8))
 
 
+def _cells() -> explore.CellsExplorer:
+    maker = CellMaker(n_genes=14)
+    return explore.explore_cells(maker.encode, maker.expression, maker.cells(60), maker.genes)
+
+
+def _topics() -> explore.TopicsExplorer:
+    return explore.explore_topics(*toy_topics())
+
+
+def toy_topics(n_topics: int = 5, n_words: int = 30, n_pages: int = 40):
+    """decode, proporções, palavras e títulos de uma mistura de tópicos sorteados: log p = ln(θᵀβ)."""
+    generator = torch.Generator().manual_seed(0)
+    beta = torch.rand(n_topics, n_words, generator=generator).pow(6)
+    beta = beta / beta.sum(1, keepdim=True)
+    theta = (3 * torch.randn(n_pages, n_topics, generator=generator)).softmax(-1)
+    words, titles = [f"palavra{i}" for i in range(n_words)], [f"Página {i}" for i in range(n_pages)]
+    return lambda shares: (shares @ beta).log(), theta, words, titles
+
+
 # Todos os exploradores que há, cada um por uma função sem argumentos que o cria.
 EXPLORERS = {
     "latent": lambda: explore.explore_latent(_model(), load("digits", "test")),
     "beta": _beta,
+    "cells": _cells,
     "codes": _codes,
     "elbo": explore.explore_elbo,
+    "flow": explore.explore_flow,
+    "films": _films,
     "gradients": explore.explore_gradients,
     "gumbel": explore.explore_gumbel,
+    "implicit": explore.explore_implicit,
     "kmeans": _kmeans,
     "levels": _levels,
     "merge": explore.explore_merge,
+    "steps": explore.explore_steps,
     "style": _style,
+    "topics": _topics,
     "water": explore.explore_water,
 }
 

@@ -1,9 +1,11 @@
 """Diagramas vetoriais das lições: SVG escrito à mão, sem fontes nem scripts de fora, igual para a mesma entrada."""
 
 import math
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from types import MappingProxyType
 
 from vae_lessons import series, style
 from vae_lessons.series import Lesson
@@ -14,20 +16,16 @@ _SPACING = 76  # entre os eixos de duas camadas vizinhas
 _MIDDLE = 186  # altura do eixo por onde os dados passam
 _X_AT, _ENCODER_AT, _PARAMETERS_AT, _Z_AT, _F_AT = 70, 208, 376, 556, 752  # no fluxo do sorteio, da esquerda à direita
 
-# O mapa da série: o centro de cada lição e metade do tamanho das caixas.
-_PLACES = {
-    "00": (112, 84),
-    "01": (344, 84),
-    "02": (576, 84),
-    "04": (112, 250),
-    "03": (460, 250),
-    "05": (808, 250),
-    "06": (112, 416),
-    "09": (344, 416),
-    "07": (576, 416),
-    "08": (808, 416),
-}
-_HALF_WIDTH, _HALF_HEIGHT = 94, 52
+# O mapa da série: as faixas, cada uma com as suas fileiras de lições; o centro de cada coluna e metade das caixas.
+_BANDS = (
+    ("A base", (("00", "01", "02", "03"),)),
+    ("Ir mais fundo", (("04", "05", "06", "07"), ("08", "09", "10", "11"))),
+    ("Em uso", (("12", "13", "14"),)),
+    ("Ao lado", (("15", "16"),)),
+)
+_HUB = "03"  # a que todas as lições abaixo da primeira faixa pedem
+_COLUMNS_AT = (194, 396, 598, 800)
+_HALF_WIDTH, _HALF_HEIGHT = 88, 63
 
 
 @dataclass(frozen=True, repr=False)
@@ -128,68 +126,128 @@ def reparameterization() -> Diagram:
     return _diagram("reparameterization", title, description, width, 566, shapes)
 
 
-def series_map() -> Diagram:
-    """O mapa da série: o que cada lição responde, quanto leva e de que outras depende; e as que estão em preparação."""
-    width, below, height, columns = 920, 504, 680, (32, 312, 592)
-    lessons = {lesson.number: lesson for lesson in series.LESSONS}
-    needed = [(before, n) for n, lesson in lessons.items() for before in lesson.needs]
-    helpful = [(before, n) for n, lesson in lessons.items() for before in lesson.helped_by]
+def series_map(
+    lessons: Sequence[Lesson] = series.LESSONS, coming: Mapping[str, str] = MappingProxyType(series.COMING)
+) -> Diagram:
+    """O mapa da série: o que cada lição responde, quanto leva e de que outras depende; e as que estão em preparação.
+
+    Na primeira faixa as dependências são setas; nas outras todas pedem a 03, e o que pedem além dela está escrito.
+    """
+    by_number, width = {lesson.number: lesson for lesson in lessons}, 920
+    places, panels, height = _layout([*by_number, *coming])
+    (first, *_), (_, below, *_) = _BANDS[0][1][0], [top for _, top, _ in panels]
+    legend = below - 22
     shapes = [
         f'<rect width="{width}" height="{height}" rx="10" fill="{WHITE}"/>',
-        *(_arrow(*_between(*pair)) for pair in needed),
-        *(_arrow(*_between(*pair), dashed=True) for pair in helpful),
-        *(shape for n, lesson in lessons.items() for shape in _lesson_box(lesson, *_PLACES[n])),
-        _arrow(716, 68, 768, 68),
-        _text(778, 73, "é preciso ter lido", size=14, anchor="start"),
-        _arrow(716, 94, 768, 94, dashed=True),
-        _text(778, 99, "convém ter lido", size=14, anchor="start"),
-        f'<rect x="14" y="{below}" width="{width - 28}" height="{height - below - 14}" rx="12" fill="{SILVER}" '
-        f'fill-opacity="0.12" stroke="{SILVER}" stroke-dasharray="6 4"/>',
-        _text(32, below + 26, "Em preparação", size=15, color=FAINT, weight="bold", anchor="start"),
-        *(
-            _text(columns[i // 3], below + 60 + 32 * (i % 3), f"{n} · {title}", size=14, color=FAINT, anchor="start")
-            for i, (n, title) in enumerate(series.COMING.items())
-        ),
+        *(shape for name, top, bottom in panels for shape in _band(name, top, bottom, width)),
+        *(arrow for number in _BANDS[0][1][0] for arrow in _arrows_to(by_number[number], places)),
+        _arrow(places[_HUB][0], places[_HUB][1] + _HALF_HEIGHT + 3, places[_HUB][0], below - 2),
+        _text(places[_HUB][0] - 14, below - 17, "todas as de baixo pedem a 03", size=14, anchor="end"),
+        _arrow(places[first][0] - _HALF_WIDTH, legend, places[first][0] - _HALF_WIDTH + 46, legend),
+        _text(places[first][0] - _HALF_WIDTH + 54, legend + 5, "é preciso ter lido", size=14, anchor="start"),
+        _arrow(places[first][0] + 110, legend, places[first][0] + 156, legend, dashed=True),
+        _text(places[first][0] + 164, legend + 5, "convém ter lido", size=14, anchor="start"),
+        *(shape for n, lesson in by_number.items() for shape in _lesson_box(lesson, *places[n])),
+        *(shape for n, title in coming.items() for shape in _coming_box(n, title, *places[n])),
     ]
     title = "O mapa da série"
-    return _diagram("series", title, _describe_series(lessons), width, height, shapes)
+    return _diagram("series", title, _describe_series(by_number, coming), width, height, shapes)
 
 
-def _describe_series(lessons: dict[str, Lesson]) -> str:
+def _layout(numbers: Sequence[str]) -> tuple[dict[str, tuple[float, float]], list[tuple[str, float, float]], float]:
+    """O centro de cada lição; o nome, o topo e a base de cada faixa; e a altura do mapa. Uma fileira sem lições não
+    ocupa lugar."""
+    places, panels, top = {}, [], 14
+    for name, rows in _BANDS:
+        around = 34 if not panels else 12  # as setas da primeira faixa dão a volta por cima e por baixo
+        y = top + around
+        for row in rows:
+            there = [number for number in row if number in numbers]
+            places |= {number: (_COLUMNS_AT[row.index(number)], y + _HALF_HEIGHT) for number in there}
+            y += (2 * _HALF_HEIGHT + 12) * bool(there)
+        if y > top + around:
+            bottom = y - 12 + around
+            panels.append((name, top, bottom))
+            top = bottom + (44 if len(panels) == 1 else 12)
+    return places, panels, panels[-1][2] + 14
+
+
+def _band(name: str, top: float, bottom: float, width: float) -> list[str]:
+    words = name.rsplit(" ", 1)
+    first = (top + bottom) / 2 + 5 - 9.5 * (len(words) - 1)
+    return [
+        f'<rect x="14" y="{top}" width="{width - 28}" height="{bottom - top}" rx="12" fill="{SILVER}" '
+        f'fill-opacity="0.12"/>',
+        *(_text(28, first + 19 * i, word, size=15, color=FAINT, anchor="start") for i, word in enumerate(words)),
+    ]
+
+
+def _arrows_to(lesson: Lesson, places: dict[str, tuple[float, float]]) -> list[str]:
+    """As setas que chegam a uma lição da primeira faixa: da vizinha, reta; das outras, por cima se é preciso tê-las
+    lido e por baixo se convém."""
+    x, y = places[lesson.number]
+    arrows = []
+    for before in lesson.needs + lesson.helped_by:
+        start, dashed = places[before][0], before in lesson.helped_by
+        if x - start < 1.5 * (_COLUMNS_AT[1] - _COLUMNS_AT[0]):
+            arrows.append(_arrow(start + _HALF_WIDTH + 3, y, x - _HALF_WIDTH - 4, y, dashed=dashed))
+        else:
+            side = 1 if dashed else -1
+            edge, turn = y + side * (_HALF_HEIGHT + 4), y + side * (_HALF_HEIGHT + 22)
+            arrows.append(_bent_arrow((start, edge), (start, turn), (x - 24, turn), (x - 24, edge), dashed=dashed))
+    return arrows
+
+
+def _describe_series(lessons: dict[str, Lesson], coming: Mapping[str, str]) -> str:
     told = []
     for n, lesson in lessons.items():
         before = [f"pede a lição {' e a '.join(lesson.needs)}"] if lesson.needs else []
         before += [f"convém ter lido a {' e a '.join(lesson.helped_by)}"] if lesson.helped_by else []
         minutes = f"{lesson.minutes[0]} minutos no caminho essencial"
         told.append(f"{n}, {lesson.title} ({lesson.question} {'; '.join([minutes, *before])})")
-    coming = "; ".join(f"{n}, {title}" for n, title in series.COMING.items())
-    return f"Lições que existem: {'; '.join(told)}. Em preparação: {coming}."
-
-
-def _between(before: str, after: str) -> tuple[float, float, float, float]:
-    """A seta de uma caixa à outra, da borda à borda, na linha dos centros."""
-    (x0, y0), (x1, y1) = _PLACES[before], _PLACES[after]
-    across, down = x1 - x0, y1 - y0
-    edge = min(_HALF_WIDTH / abs(across) if across else math.inf, _HALF_HEIGHT / abs(down) if down else math.inf)
-    length = math.hypot(across, down)
-    start, end = edge + 3 / length, 1 - edge - 4 / length
-    return tuple(round(value, 1) for t in (start, end) for value in (x0 + t * across, y0 + t * down))
+    to_come = f" Em preparação: {'; '.join(f'{n}, {title}' for n, title in coming.items())}." if coming else ""
+    return f"Lições que existem: {'; '.join(told)}.{to_come}"
 
 
 def _lesson_box(lesson: Lesson, x: float, y: float) -> list[str]:
     left, top = x - _HALF_WIDTH, y - _HALF_HEIGHT
-    words = lesson.title.split(" e ")
-    lines = [lesson.title] if len(words) == 1 else [f"{words[0]} e", words[1]]
-    first = y - 2 - 9 * (len(lines) - 1)
+    size = f'x="{left}" y="{top}" width="{2 * _HALF_WIDTH}" height="{2 * _HALF_HEIGHT}" rx="10"'
     return [
-        f'<rect x="{left}" y="{top}" width="{2 * _HALF_WIDTH}" height="{2 * _HALF_HEIGHT}" rx="10" fill="{WHITE}"/>',
-        f'<rect x="{left}" y="{top}" width="{2 * _HALF_WIDTH}" height="{2 * _HALF_HEIGHT}" rx="10" fill="{ENCODER}" '
-        f'fill-opacity="0.08" stroke="{ENCODER}" stroke-width="2"/>',
+        f'<rect {size} fill="{WHITE}"/>',
+        f'<rect {size} fill="{ENCODER}" fill-opacity="0.08" stroke="{ENCODER}" stroke-width="2"/>',
         _text(left + 12, top + 22, lesson.number, size=16, color=ENCODER, weight="bold", anchor="start"),
         _text(x + _HALF_WIDTH - 12, top + 21, f"{lesson.minutes[0]} min", size=13, color=FAINT, anchor="end"),
-        *(_text(x, first + 8 + 18 * i, line, size=15, weight="bold") for i, line in enumerate(lines)),
-        _text(x, y + _HALF_HEIGHT - 13, lesson.question, size=13, color=FAINT),
+        *_title(lesson.title, x, y, INK),
+        *_question(lesson.question, x, y),
+        *([_text(x, y + 54, besides, size=13)] if (besides := _besides(lesson)) else []),
     ]
+
+
+def _besides(lesson: Lesson) -> str:
+    """O que uma lição de fora da primeira faixa pede além da 03, e o que convém ter lido."""
+    if lesson.number in _BANDS[0][1][0]:
+        return ""
+    needs = [number for number in lesson.needs if number != _HUB]
+    parts = [f"pede {' e '.join(needs)}"] if needs else []
+    parts += [f"convém {' e '.join(lesson.helped_by)}"] if lesson.helped_by else []
+    return " · ".join(parts)
+
+
+def _coming_box(number: str, title: str, x: float, y: float) -> list[str]:
+    left, top = x - _HALF_WIDTH, y - _HALF_HEIGHT
+    return [
+        f'<rect x="{left}" y="{top}" width="{2 * _HALF_WIDTH}" height="{2 * _HALF_HEIGHT}" rx="10" fill="{WHITE}" '
+        f'fill-opacity="0.5" stroke="{SILVER}" stroke-dasharray="6 4"/>',
+        _text(left + 12, top + 22, number, size=16, color=FAINT, weight="bold", anchor="start"),
+        *_title(title, x, y, FAINT),
+        *_question("em preparação", x, y),
+    ]
+
+
+def _title(title: str, x: float, y: float, color: str) -> list[str]:
+    lines = textwrap.wrap(title, 18)
+    first = y - 8 - 9 * (len(lines) - 1)
+    return [_text(x, first + 18 * i, line, size=15, color=color, weight="bold") for i, line in enumerate(lines)]
 
 
 def _diagram(name: str, title: str, description: str, width: int, height: int, shapes: Sequence[str]) -> Diagram:
@@ -408,6 +466,21 @@ def _arrow(x0: float, y0: float, x1: float, y1: float, *, kind: str = "ink", das
     return (
         f'<line x1="{x0}" y1="{y0}" x2="{x1}" y2="{y1}" stroke="{color}" stroke-width="2"{dashes} '
         f'marker-end="url(#{kind})"/>'
+    )
+
+
+def _question(question: str, x: float, y: float) -> list[str]:
+    lines = textwrap.wrap(question, 22)
+    first = y + 27 - 8 * (len(lines) - 1)
+    return [_text(x, first + 16 * i, line, size=13, color=FAINT) for i, line in enumerate(lines)]
+
+
+def _bent_arrow(*points: tuple[float, float], dashed: bool = False) -> str:
+    dashes = ' stroke-dasharray="5 4"' if dashed else ""
+    path = "M" + " L".join(f"{x},{y}" for x, y in points)
+    return (
+        f'<path d="{path}" fill="none" stroke="{INK}" stroke-width="2" stroke-linejoin="round"{dashes} '
+        f'marker-end="url(#ink)"/>'
     )
 
 

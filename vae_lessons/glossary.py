@@ -11,8 +11,8 @@ from importlib.resources import files
 from typing import NamedTuple
 
 from vae_lessons import series
+from vae_lessons.tables import html_table, lesson_link
 
-_LEFT = "text-align: left; vertical-align: top"  # o JupyterLab alinharia à direita
 _COLUMNS = (("termo", "22%"), ("em inglês", "20%"), ("lição", "6%"), ("definição", "52%"))
 
 
@@ -38,9 +38,7 @@ class Table:
         return "\n".join(f"{row.term} ({row.english}, lição {row.lesson}): {row.definition}" for row in self.rows)
 
     def _repr_html_(self) -> str:
-        head = "".join(f'<th scope="col" style="{_LEFT}; width: {width}">{name}</th>' for name, width in _COLUMNS)
-        body = "\n".join(f"<tr>{''.join(_cells(row))}</tr>" for row in self.rows)
-        return f'<table style="width: 100%">\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>'
+        return html_table(_COLUMNS, map(_cells, self.rows))
 
 
 @functools.cache
@@ -77,10 +75,9 @@ def plain(text: str) -> str:
 
 def _cells(row: Term) -> list[str]:
     (file,) = (lesson.file for lesson in series.LESSONS if lesson.number == row.lesson)
-    cells = (
+    return [
         f"<b>{html.escape(row.term)}</b>",
         f'<i lang="en">{html.escape(row.english)}</i>',
-        f'<a href="{file}">{row.lesson}</a>',
+        lesson_link(file, row.lesson),
         html.escape(row.definition),
-    )
-    return [f'<td style="{_LEFT}">{cell}</td>' for cell in cells]
+    ]

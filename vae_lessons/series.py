@@ -40,14 +40,34 @@ LESSONS = (
         *("09", "09_hierarquia_e_sequencias.ipynb", "Hierarquia e sequências"),
         *("Quantos andares tem z?", ("03",), ("04",), (55, 75)),
     ),
+    Lesson(
+        *("10", "10_fluxos_na_posterior.ipynb", "Fluxos na posterior"),
+        *("E se a posterior for torta?", ("03",), ("01", "09"), (60, 75)),
+    ),
+    Lesson(
+        *("11", "11_reparametrizacao_implicita.ipynb", "Reparametrização implícita"),
+        *("E se z for um ângulo?", ("02", "03"), (), (55, 65)),
+    ),
+    Lesson(
+        *("12", "12_expressao_genica.ipynb", "Expressão gênica"),
+        *("E se o dado for contagem?", ("03",), ("07",), (55, 60)),
+    ),
+    Lesson(
+        *("13", "13_topicos_em_textos.ipynb", "Tópicos em textos"),
+        *("De que falam as páginas?", ("03",), ("06", "11"), (55, 60)),
+    ),
+    Lesson(
+        *("14", "14_recomendacao.ipynb", "Recomendação"),
+        *("O que mostrar a quem chega?", ("03",), ("04",), (50, 55)),
+    ),
+    Lesson(
+        *("15", "15_outros_modelos.ipynb", "Outros modelos"),
+        *("E sem um VAE?", ("03",), ("08", "09"), (55, 75)),
+    ),
+    Lesson(
+        *("16", "16_museu_de_bugs.ipynb", "Museu de bugs"),
+        *("E se o código mentir?", ("03",), ("01", "02"), (60, 125)),
+    ),
 )
 
-COMING = {
-    "10": "Fluxos na posterior",
-    "11": "Reparametrização implícita",
-    "12": "Expressão gênica",
-    "13": "Tópicos em textos",
-    "14": "Recomendação",
-    "15": "Outros modelos",
-    "16": "Museu de bugs",
-}
+COMING: dict[str, str] = {}  # nenhuma: as que se planejaram existem

@@ -31,18 +31,27 @@ def load(
     "weather": 104 quinzenas do tempo em Seattle, de 2012 a 2015 (NOAA): 14 dias seguidos, cada um com as temperaturas
     máxima e mínima (°C), o vento (m/s) e a chuva (mm), em float32 [104, 14·4]; os fatores são o ano e o mês do primeiro
     dia, e não há y ·
+    "pbmc": 700 células do sangue, e em cada uma quantas moléculas de RNA de cada um de 765 genes se contaram (Zheng et
+    al., 2017), em float32 [700, 765]; y são dez tipos de célula, o fator é o total de moléculas da célula, e
+    `data.cells` diz os nomes (`cells.genes()`, `cells.cell_types()`) ·
+    "topics": 2.296 páginas da ajuda do LibreOffice em português, e quantas vezes cada uma de 2.000 palavras está em
+    cada uma, em float32 [2296, 2000]; y são as nove partes da ajuda, e `data.topics` diz os nomes (`topics.titles()`,
+    `topics.vocabulary()`, `topics.sections()`) ·
+    "films": 659 pessoas e 2.080 filmes do MovieLens (Harper e Konstan, 2015), float32 [659, 2080] com 1 onde a pessoa
+    deu ao filme 4 estrelas ou mais e 0 no resto, sem y; `data.films` diz os títulos e os gêneros. *Não pode ter uso
+    comercial*: os termos estão na pasta dele ·
     "mnist": 70.000 dígitos manuscritos, 28×28 (LeCun et al., 1998) ·
     "fashion_mnist": 70.000 fotos de roupas, 28×28 (Xiao, Rasul e Vollgraf, 2017, arXiv:1708.07747).
     Os dois últimos vivem em arquivos, procurados em `root`, depois na pasta que a variável de ambiente VAE_LESSONS_DATA
     indica, depois no cache do usuário; se não estiverem em nenhuma, são baixados para o cache, uma vez. Os outros vêm
     com os pacotes, e nunca usam a rede.
 
-    split: "train" ou "test"; em "digits" e "mnist_5k", partição fixa e estratificada por classe, quatro quintos e um
-    quinto; em "phrases", a mesma coisa por comprimento, e as palavras de cada frase do teste estão todas no treino, mas
-    nunca as mesmas numa frase só: ainda assim, 95% delas estão a uma palavra, trocada, a mais ou a menos, de uma frase
-    do treino; em "weather", uma quinzena a cada cinco vai para o teste; em "mnist" e "fashion_mnist", a de origem,
-    60.000 e 10.000 · device: onde pôr os tensores, com os nomes de TrainConfig, "auto" inclusive (padrão: CPU) ·
-    root: pasta dos arquivos de "mnist" e "fashion_mnist".
+    split: "train" ou "test"; em "digits", "mnist_5k", "pbmc" e "topics", partição fixa e estratificada por classe,
+    quatro quintos e um quinto; em "phrases", a mesma coisa por comprimento, e as palavras de cada frase do teste estão
+    todas no treino, mas nunca as mesmas numa frase só: ainda assim, 95% delas estão a uma palavra, trocada, a mais ou a
+    menos, de uma frase do treino; em "weather", uma quinzena a cada cinco vai para o teste, e em "films", uma pessoa a
+    cada cinco; em "mnist" e "fashion_mnist", a de origem, 60.000 e 10.000 · device: onde pôr os tensores, com os nomes
+    de TrainConfig, "auto" inclusive (padrão: CPU) · root: pasta dos arquivos de "mnist" e "fashion_mnist".
     Levanta ValueError se o nome, a partição ou o dispositivo não existirem, ou se um arquivo não for o esperado, e
     FileNotFoundError, dizendo que arquivos pôr em que pasta, se não houver nem arquivos nem rede.
     """

@@ -3,7 +3,7 @@
 Cada um tem uma pasta em `small/`, com `data.gz` e, em `LICENCA.txt`, a origem e a licença. `data.gz` são arrays do
 NumPy em formato `.npy`, um depois do outro, comprimidos juntos; nunca há pickle. O que se confere é o SHA-256 do
 conteúdo descompactado, porque cada versão da zlib comprime a seu modo. Quem os faz é `recipes`. Para acrescentar um
-conjunto: uma linha em PACKAGED, uma receita lá, e `python -m vae_lessons.data.recipes NOME`.
+conjunto: uma linha em PACKAGED, um módulo lá, e `python -m vae_lessons.data.recipes NOME`.
 """
 
 import gzip
@@ -53,6 +53,24 @@ PACKAGED = {
         dtype=torch.float32,
         columns="medidas",
     ),
+    "pbmc": Packaged(
+        arrays=("x", "y", "factors", "genes", "cell_types"),
+        sha256="294bc7a3866c5f56e4007c66cd630b7fc7302687cf5239a42b66daa3e73e2678",
+        dtype=torch.float32,
+        columns="genes",
+    ),
+    "topics": Packaged(
+        arrays=("x", "y", "titles", "vocabulary", "sections"),
+        sha256="7948d5edb3edb69bb16cb09ff6f11c3e8573e83d0c35357dd7f26044e508255f",
+        dtype=torch.float32,
+        columns="palavras",
+    ),
+    "films": Packaged(
+        arrays=("x", "titles", "genres"),
+        sha256="19c1d0513aea7bdbe45718cd82aba0d4c4b26e38565c2a6d2ed36675bd812bec",
+        dtype=torch.float32,
+        columns="filmes",
+    ),
 }
 
 
@@ -60,8 +78,7 @@ def read_dataset(name: str, split: str) -> Dataset:
     """A partição "train" ou "test", sempre a mesma (ver `every_fifth`). Levanta o que `read_arrays` levanta."""
     entry, arrays = PACKAGED[name], read_arrays(name)
     x, y, factors = (torch.from_numpy(arrays[key]) if key in arrays else None for key in ("x", "y", "factors"))
-    is_test = every_fifth(torch.zeros(len(x), dtype=torch.int64) if y is None else y.long())
-    chosen = is_test if split == "test" else ~is_test
+    chosen = _rows(arrays, split)
     return Dataset(
         x=x[chosen].to(entry.dtype),
         y=None if y is None else y[chosen].long(),
@@ -95,6 +112,23 @@ def read_arrays(name: str) -> dict[str, np.ndarray]:
         )
     stream = io.BytesIO(content)
     return {array: np.load(stream, allow_pickle=False) for array in PACKAGED[name].arrays}
+
+
+def read_rows(name: str, array: str, split: str) -> np.ndarray:
+    """De um array que tem uma entrada por exemplo, as da partição, na ordem de `read_dataset(name, split).x`.
+
+    Levanta ValueError se a partição não for "train" nem "test", e o que `read_arrays` levanta.
+    """
+    if split not in ("train", "test"):
+        raise ValueError(f"Partição desconhecida: {split!r}. As que existem são: 'train', 'test'.")
+    arrays = read_arrays(name)
+    return arrays[array][_rows(arrays, split).numpy()]
+
+
+def _rows(arrays: dict[str, np.ndarray], split: str) -> Tensor:
+    y = torch.from_numpy(arrays["y"]).long() if "y" in arrays else torch.zeros(len(arrays["x"]), dtype=torch.int64)
+    is_test = every_fifth(y)
+    return is_test if split == "test" else ~is_test
 
 
 def every_fifth(y: Tensor) -> Tensor:

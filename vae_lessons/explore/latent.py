@@ -351,7 +351,7 @@ def _buttons(center: Tensor) -> dict[str, widgets.Button]:
 def _show_control() -> widgets.ToggleButtons:
     return widgets.ToggleButtons(
         options=list(_CAPTIONS),
-        tooltips=["O valor esperado de cada pixel", "Cada pixel sorteado de p(x|z)"],
+        tooltips=["A média de cada pixel", "Cada pixel sorteado de p(x|z)"],
         style={"button_width": "110px"},
     )
 

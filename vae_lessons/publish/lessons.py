@@ -162,7 +162,7 @@ def _clean_table(text: str) -> str:
 def _link(link: re.Match, published: set[str]) -> str:
     """O vínculo como a página o quer; o que levaria a um arquivo que não está no site fica só com as palavras.
 
-    No JupyterLab a âncora é o título com hífens; na página, em minúsculas e sem pontuação, como no GitHub.
+    No JupyterLab a âncora é o título com hifens; na página, em minúsculas e sem pontuação, como no GitHub.
     """
     words, file = link[1], link[2] or ""
     if file and file not in published:

@@ -14,17 +14,29 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from vae_lessons.exercises import EXERCISES, lesson_02, lesson_05, lesson_08, lesson_09
+from vae_lessons.exercises import (
+    EXERCISES,
+    lesson_02,
+    lesson_05,
+    lesson_08,
+    lesson_09,
+    lesson_11,
+    lesson_13,
+    lesson_15,
+    lesson_16,
+)
 from vae_lessons.exercises.checking import Exercise, behaviour, on_cases
 
 _VALUE = "pede um número, e o certo é o mesmo para todos"
 _LETTERS = "pede letras, e as certas são as mesmas para todos"
+_SAME = "mede o que a função faz por inteiro (sorteios, um treino, gradientes), e só no caso da lição"
 _MADE = "pede algo que se constrói, e vale o que tiver a propriedade pedida: não há casos"
 
 FIXED = {
-    **dict.fromkeys(("00.1", "02.3", "03.5", "03.7", "05.7"), _VALUE),
+    **dict.fromkeys(("00.1", "02.3", "03.5", "03.7", "05.7", "11.5"), _VALUE),
     **dict.fromkeys(("00.4", "01.4", "01.6", "05.6"), _LETTERS),
-    **dict.fromkeys(("04.6", "07.1", "07.3", "08.2"), _MADE),
+    **dict.fromkeys(("04.6", "07.1", "07.3", "08.2", "10.2", "12.5", "13.4"), _MADE),
+    **dict.fromkeys(("10.4", "13.1", "14.4", "15.1", "16.7", "16.17", "16.19", "16.20"), _SAME),
 }
 
 
@@ -141,6 +153,32 @@ def _means_and_variances(draw: Draw, *shape: int) -> tuple[Tensor, Tensor]:
     return draw.normal(0, 1.5, *shape), draw.uniform(0.1, 3.0, *shape)
 
 
+def _some_true(draw: Draw, size: int) -> Tensor:
+    return _joint_and_allowed(draw, size, 1)[1][0]
+
+
+def _with_one(draw: Draw, rows: int, columns: int) -> Tensor:
+    return _joint_and_allowed(draw, columns, rows)[1].double()
+
+
+def _densities_of_counts(draw: Draw, cells: int, genes: int) -> tuple[Tensor, Tensor, Tensor]:
+    x = draw.integers(0, 5, cells, genes).double()
+    return draw.normal(0, 1, cells), x, 1 + x.sum(1, keepdim=True)
+
+
+def _presence(draw: Draw, words: int) -> Tensor:
+    """Em que páginas está cada palavra; a primeira página as tem todas."""
+    presence = draw.bits(35, words)
+    presence[0] = 1
+    return presence
+
+
+def _laplace(alpha: Tensor) -> tuple[Tensor, Tensor]:
+    n = alpha.shape[-1]
+    mean = alpha.log() - alpha.log().mean(-1, keepdim=True)
+    return mean, (1 - 2 / n) / alpha + (1 / alpha).sum(-1, keepdim=True) / n**2
+
+
 _CASES: dict[str, Callable[[Draw], list[tuple]]] = {
     "00.2": lambda d: [(d.uniform(0, 1, 7), d.uniform(0, 1, 6, 7)), (d.uniform(0, 1, 3), d.uniform(0, 1, 9, 3))],
     "01.1": lambda d: [
@@ -185,6 +223,53 @@ _CASES: dict[str, Callable[[Draw], list[tuple]]] = {
     "09.2": lambda d: [_means_and_variances(d, 4, 3), _means_and_variances(d, 2, 5)],
     "09.3": lambda d: [(*_means_and_variances(d, 3, z), *_means_and_variances(d, 3, z)) for z in (2, 4)],
     "09.4": lambda d: [(_with_holes(d, n), d.uniform(0.4, 0.95), d.uniform(0.1, 1)) for n in (7, 10)],
+    "10.1": lambda d: [(d.normal(0, 2, 7), d.uniform(-1, 1), d.uniform(-0.6, 0.8)) for _ in range(2)],
+    "10.3": lambda d: [(d.normal(0, 1, m).softmax(0), _some_true(d, m)) for m in (4, 6, 3)],
+    "10.5": lambda d: [(d.uniform(0.4, 3, 5), d.uniform(0.4, 3, 5), d.uniform(-0.95, 0.95, 5))],
+    "11.1": lambda d: [(d.uniform(0.1, 3, n), d.uniform(0.5, 3, n)) for n in (4, 7)],
+    "11.2": lambda d: [
+        (d.normal(0, 2, n), d.normal(0, 1, k).softmax(0), d.normal(0, 2, k), d.uniform(0.5, 2, k))
+        for n, k in ((5, 3), (3, 4))
+    ],
+    "12.1": lambda d: [(d.integers(0, 40, n, g).double(), d.uniform(400, 1200, n)) for n, g in ((30, 4), (9, 2))],
+    "12.2": lambda d: [_densities_of_counts(d, 5, 4), _densities_of_counts(d, 2, 8)],
+    "12.3": lambda d: [(d.uniform(0.2, 20, g), d.uniform(0.3, 8, g), d.uniform(0.1, 0.9)) for g in (4, 2)],
+    "12.4": lambda d: [(d.uniform(0.55, 1, g), d.uniform(0.05, 0.25)) for g in (9, 12, 7, 10, 15, 11)],
+    "13.2": lambda d: [(d.shuffled(list(range(v)))[:n], _presence(d, v)) for v, n in ((6, 4), (5, 2), (8, 3))],
+    "13.3": lambda d: [_laplace(d.uniform(0.1, 4, 5)), _laplace(d.uniform(0.1, 4, 3, 4))],
+    "13.5": lambda d: [lesson_13.analogy_case(d.integers(2, 2**31)) for _ in range(3)],
+    "14.1": lambda d: [(d.normal(0, 1, 5, 12), _with_one(d, 5, 12), k) for k in (4, 7, 12)],
+    "14.2": lambda d: [(d.normal(0, 1.5, b, 6), d.bits(b, 6)) for b in (3, 2)],
+    "14.3": lambda d: [
+        (d.integers(0, 6), d.integers(0, 8), 9, d.uniform(0.1, 1), d.integers(15, 60)) for _ in range(5)
+    ],
+    "14.5": lambda d: [(d.bits(u, i), d.uniform(0.2, 1.2, u), d.uniform(0.5, 3)) for u, i in ((30, 6), (20, 4))],
+    "15.2": lambda d: [((low := d.uniform(0.1, 3, n)) * d.uniform(1.1, 5, n), low) for n in (5, 3)],
+    "15.4": lambda d: [(d.normal(0.5, 2, n), d.normal(-0.5, 2, m)) for n, m in ((6, 4), (3, 5))],
+    "15.5": lambda d: [(d.normal(0, 300, b), d.integers(60, 900), 2 ** d.integers(3, 8)) for b in (4, 2)],
+    "16.1": lambda d: [
+        (d.bits(b, 5), d.normal(0, 2, b, 5), d.normal(0, 1, b, 3), d.normal(0, 1, b, 3)) for b in (4, 2)
+    ],
+    "16.2": lambda d: [(d.normal(0, 1.5, b, z), d.normal(0, 1, b, z)) for b, z in ((5, 2), (2, 4))],
+    "16.3": lambda d: [(d.normal(0, 2, b, n), d.normal(0, 1, b, n)) for b, n in ((5, 2), (2, 6))],
+    "16.4": lambda d: [(d.uniform(0, 1, b, 5), d.normal(0, 2, b, 5)) for b in (3, 2)],
+    "16.6": lambda d: [(*(d.normal(0, 1, 4, 3) for _ in range(3)), training) for training in (False, True)],
+    "16.8": lambda d: [(d.uniform(0.5, 12, b, 3), d.uniform(0.3, 5, b, 3), d.uniform(0.1, 4, b, 3)) for b in (2, 4)],
+    "16.9": lambda d: [(d.normal(-20, 4, 6, 4),), (d.normal(-800, 5, 3, 2),)],
+    "16.10": lambda d: [(d.normal(-20, 2, 6, 4),), (d.normal(-800, 2, 3, 2),)],
+    "16.11": lambda d: [(d.normal(0, 1.5, 4, 6),), (d.normal(0, 1.5, 2, 3, 5),)],
+    "16.12": lambda d: [
+        (d.normal(-9, 2, b), d.normal(0, 1, b, 3), d.normal(0, 1, b, 3), d.normal(-4, 1, b), d.normal(0, 1, b))
+        for b in (4, 2)
+    ],
+    "16.13": lambda d: [(d.normal(0, 1, 5, 3),), (d.normal(0, 1, 2, 4),)],
+    "16.14": lambda d: [(d.integers(0, 5), d.integers(0, 6), 7, d.integers(10, 45)) for _ in range(5)],
+    "16.15": lambda d: [([d.normal(90, 9, n) for n in sizes],) for sizes in ((5, 5, 2), (1, 7), (4,))],
+    "16.16": lambda d: [tuple(d.normal(0, 1, b, 3) for _ in range(3)) for b in (5, 2)],
+    "16.18": lambda d: [(d.normal(0, 2, n), d.normal(0, 2, n)) for n in (2, 4, 3)],
+    "16.21": lambda d: [
+        (d.integers(0, 30, n).float(), d.uniform(0.5, 25, n).float(), d.uniform(0.5, 9, n).float()) for n in (5, 3)
+    ],
 }
 
 
@@ -214,6 +299,31 @@ def _diagnoses(draw: Draw) -> Callable:
     return behaviour(lambda diagnose: tuple(diagnose(loss) for loss in losses))
 
 
+def _diagnosed(samplers: list) -> Callable[[Draw], Callable]:
+    def measure(draw: Draw) -> Callable:
+        shuffled = draw.shuffled(samplers * 2)
+        return behaviour(lambda diagnose: tuple(diagnose(sampler) for sampler in shuffled))
+
+    return measure
+
+
+def _compasses(draw: Draw) -> Callable:
+    readings = [(draw.uniform(-3, 3, n).tolist(), draw.uniform(0.3, 4, n).tolist()) for n in (2, 5, 3)]
+    return behaviour(lambda fuse: lesson_11.fused(fuse, readings))
+
+
+def _generations(draw: Draw) -> Callable:
+    cases = tuple(
+        (
+            lesson_15.linear_denoiser(draw.uniform(-2, 2), draw.uniform(0.2, 2)),
+            draw.normal(0, 1, n, 2),
+            torch.linspace(4, -3, steps, dtype=torch.float64),
+        )
+        for n, steps in ((4, 5), (2, 8))
+    )
+    return behaviour(lambda answer: lesson_15.generated(answer, cases))
+
+
 def _completions(draw: Draw) -> Callable:
     codes = draw.integers(0, lesson_08.N_CODES - 1, 3, lesson_08.PLACES)
     return behaviour(lambda answer: lesson_08.completed(answer, codes))
@@ -231,6 +341,10 @@ _BEHAVIOURS: dict[str, Callable[[Draw], Callable]] = {
     "08.1": _diagnoses,
     "08.5": _completions,
     "09.5": _series,
+    "11.3": _diagnosed(list(lesson_11.SAMPLERS)),
+    "11.4": _compasses,
+    "15.3": _generations,
+    "16.5": _diagnosed([sampler for sampler, _ in lesson_16.SAMPLERS]),
 }
 
 
