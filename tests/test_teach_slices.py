@@ -38,6 +38,11 @@ def test_what_a_function_reads_when_called_may_come_after_it():
     assert values("def f():\n    return g() + k", "def g():\n    return 1", "k = 5", wanting=["f"])[0]() == 6
 
 
+def test_what_a_method_reads_when_called_may_come_after_its_class():
+    cells = ("class A:\n    size = k\n    def f(self):\n        return g()", "def g():\n    return 1")
+    assert values("k = 5", *cells, wanting=["A"])[0]().f() == 1
+
+
 @pytest.mark.parametrize(
     "change",
     [

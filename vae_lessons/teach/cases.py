@@ -301,7 +301,7 @@ def _diagnoses(draw: Draw) -> Callable:
 
 def _diagnosed(samplers: list) -> Callable[[Draw], Callable]:
     def measure(draw: Draw) -> Callable:
-        shuffled = draw.shuffled(samplers * 2)
+        shuffled = draw.shuffled(samplers)
         return behaviour(lambda diagnose: tuple(diagnose(sampler) for sampler in shuffled))
 
     return measure
@@ -344,7 +344,7 @@ _BEHAVIOURS: dict[str, Callable[[Draw], Callable]] = {
     "11.3": _diagnosed(list(lesson_11.SAMPLERS)),
     "11.4": _compasses,
     "15.3": _generations,
-    "16.5": _diagnosed([sampler for sampler, _ in lesson_16.SAMPLERS]),
+    "16.5": _diagnosed([sampler for sampler, _ in lesson_16.SAMPLERS] * 2),
 }
 
 

@@ -187,7 +187,7 @@ def _become_child(*, own_processes: bool) -> None:
                     os._exit(code if code >= 0 else 128 - code)
     die_with_parent()
     if own_processes:
-        with contextlib.suppress(OSError):  # num contêiner, o /proc antigo fica; não se vêem menos processos por isso
+        with contextlib.suppress(OSError):  # num contêiner, o /proc antigo fica; não se veem menos processos por isso
             _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV)
 
 

@@ -18,7 +18,7 @@ from functools import cached_property
 _ALWAYS = {"exec", "eval", "globals", "locals", "vars", "setattr", ".run_line_magic"} | {
     f"torch.set_{what}" for what in ("default_dtype", "default_device", "grad_enabled", "num_threads")
 }
-# Os métodos que alteram o dono, e as funções que alteram o primeiro argumento; de outros se supõe que só lêem.
+# Os métodos que alteram o dono, e as funções que alteram o primeiro argumento; de outros se supõe que só leem.
 _ALTERING = {
     *("append", "extend", "insert", "update", "pop", "popitem", "remove", "clear", "sort", "reverse", "add", "discard"),
     *("setdefault", "appendleft", "step", "zero_grad", "backward", "train", "eval", "load_state_dict", "to", "double"),
@@ -34,7 +34,7 @@ class Statement:
     """Um comando de uma célula, e o que ele faz com os nomes.
 
     cell: a posição da célula · node: o comando · binds: os nomes que define · kills: os que define sem depender do
-    valor anterior · uses: os que lê na hora · later: os que lêem as funções que ele cria, quando chamadas · touches: os
+    valor anterior · uses: os que lê na hora · later: os que leem as funções que ele cria, quando chamadas · touches: os
     que altera sem definir (atributos, elementos, métodos que alteram) · definition: só importa, ou cria função ou
     classe · calls: o que chama.
     """
@@ -171,7 +171,7 @@ def _altered(before: list[Statement]) -> list[set[str]]:
 
 
 def _functions(before: list[Statement]) -> dict[str, set[str]]:
-    """Nome → o que as funções guardadas nele lêem quando chamadas."""
+    """Nome → o que as funções guardadas nele leem quando chamadas."""
     inside: dict[str, set[str]] = {}
     for statement in before:
         for name in statement.binds:
@@ -205,8 +205,7 @@ def _statement(node: ast.stmt, cell: int) -> Statement:
         if symbol.is_referenced():
             uses.add(symbol.get_name())
     for child in table.get_children():
-        for name, assigned in _globals(child):
-            immediate = child.get_type() == "class" or child.get_name() in _COMPREHENSIONS
+        for name, assigned, immediate in _globals(child, True):
             (uses if immediate else later).add(name)
             if assigned:
                 binds.add(name)
@@ -230,13 +229,17 @@ def _statement(node: ast.stmt, cell: int) -> Statement:
 _COMPREHENSIONS = {"listcomp", "setcomp", "dictcomp", "genexpr"}
 
 
-def _globals(table: symtable.SymbolTable) -> Iterator[tuple[str, bool]]:
-    """Os nomes do módulo que um escopo e os de dentro dele lêem, e se os atribuem."""
+def _globals(table: symtable.SymbolTable, immediate: bool) -> Iterator[tuple[str, bool, bool]]:
+    """Os nomes do módulo que um escopo e os de dentro dele leem, se os atribuem, e se é na hora que os leem.
+
+    O corpo de uma classe e uma compreensão são executados na hora; o de uma função, quando chamada.
+    """
+    immediate = immediate and (table.get_type() == "class" or table.get_name() in _COMPREHENSIONS)
     for symbol in table.get_symbols():
         if symbol.is_global():
-            yield symbol.get_name(), symbol.is_declared_global() and symbol.is_assigned()
+            yield symbol.get_name(), symbol.is_declared_global() and symbol.is_assigned(), immediate
     for child in table.get_children():
-        yield from _globals(child)
+        yield from _globals(child, immediate)
 
 
 def _touched(node: ast.AST) -> Iterator[str]:
