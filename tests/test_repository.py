@@ -147,6 +147,7 @@ def test_everything_imported_is_a_declared_dependency(module):
     providers = {name: set(PROVIDERS.get(name, [name])) for name in outside}
     extras = EXTRAS["dev"] + EXTRAS["browser"] if module.startswith("vae_lessons.authoring") else []
     extras += EXTRAS["page"] if module.startswith("vae_lessons.publish") else []
+    extras += EXTRAS["teach"] if module.startswith("vae_lessons.teach") else []
     extras += EXTRAS["recipes"] if module.startswith("vae_lessons.data.recipes") else []
     declared = {Requirement(line).name for line in PROJECT["dependencies"] + extras}
     assert {name for name, packages in providers.items() if not packages & declared} == set()

@@ -2,7 +2,7 @@
 
 Cada arquivo trata de uma ideia, e só importa os que estão abaixo dele nesta lista:
 
-    publish                             o programa que faz das lições um site
+    publish, teach                      os programas que fazem das lições um site e as levam a uma turma
     authoring, benchmark, reproduce     programas
     explore                             os exploradores
     exercises                           a correção dos exercícios

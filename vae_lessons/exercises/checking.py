@@ -8,14 +8,14 @@ import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from vae_lessons.exercises.answers import Compared, NotAnswered, Observed, Unusable, aligned, usable
 from vae_lessons.exercises.explaining import explain_difference, explain_exception, safe_text
 from vae_lessons.exercises.measuring import behaviour, letters, noise_statistics, on_cases, required_tensor
-from vae_lessons.exercises.slips import Slip, slips
+from vae_lessons.exercises.slips import Slip, argument_names, slips
 from vae_lessons.exercises.verdict import Result, display_result
 
 _BLANK = "em branco. Complete a célula e rode-a de novo."
@@ -68,37 +68,67 @@ def reduced(solution: Callable, over: str = "os exemplos") -> tuple[Mistake, Mis
     )
 
 
+class Attempt(NamedTuple):
+    """O que se mediu numa resposta ou, se não se pôde medir, o veredito e por quê.
+
+    names: como a função do aluno chama os seus argumentos, para a explicação de um deslize."""
+
+    measured: Any = None
+    status: str = ""
+    message: str = ""
+    names: tuple[str, ...] = ()
+
+
 def grade(exercise: Exercise, answer) -> Result:
     """Corrige sem mostrar nada. O gerador global de números aleatórios fica como estava."""
-    status, message = _grade(exercise, answer)
-    return Result(exercise.id, status, message)
+    return judge(exercise, attempt(exercise, answer))
 
 
-def _grade(exercise: Exercise, answer) -> tuple[str, str]:
+def attempt(exercise: Exercise, answer) -> Attempt:
+    """A primeira metade da correção, a única em que o código do aluno é executado. Nunca levanta."""
     if answer is None or answer is ...:
-        return "⏳", _BLANK
+        return Attempt(status="⏳", message=_BLANK)
+    try:
+        return Attempt(_measure(exercise, answer), names=tuple(argument_names(answer)))
+    except BaseException as error:  # exit() e o que mais o aluno levantar: todo erro é dele, e merece um veredito
+        return Attempt(None, *_why_not_measured(error, answer))
+
+
+def judge(exercise: Exercise, tried: Attempt) -> Result:
+    """A segunda metade: compara o que se mediu com o que medem a solução e os erros conhecidos. Nunca levanta."""
+    if tried.status:
+        return Result(exercise.id, tried.status, tried.message)
     expected = _reference(exercise, exercise.solution)
     try:
-        measured = _measure(exercise, answer)
-        right = any(_same(measured, _reference(exercise, other), exercise) for other in exercise.alternatives)
-        if right or _same(measured, expected, exercise):
-            return "✅", f"certo! {exercise.insight}".rstrip()
-        for mistake in exercise.mistakes:
-            if _same(measured, _reference(exercise, mistake.answer), exercise):
-                return "❌", mistake.reason
-        slip = _slip_of(exercise, measured)
-        reason = slip.said_of(answer) if slip else _explain(exercise, measured, expected)
-        return "❌", f"{reason} {exercise.hint}".rstrip()
-    except NotAnswered:
-        return "⏳", _BLANK
-    except Unusable as problem:
-        return "❌", str(problem)
-    except KeyboardInterrupt:
-        return "❌", "a correção foi interrompida, porque sua resposta não terminava. Há um laço sem saída?"
-    except BaseException as error:  # exit() e o que mais o aluno levantar: todo erro é dele, e merece um veredito
-        if "ellipsis" in safe_text(error).lower():
+        return Result(exercise.id, *_judge(exercise, tried, expected))
+    except BaseException as error:
+        return Result(exercise.id, *_why_not_measured(error, None))
+
+
+def _judge(exercise: Exercise, tried: Attempt, expected) -> tuple[str, ...]:
+    measured = tried.measured
+    right = any(_same(measured, _reference(exercise, other), exercise) for other in exercise.alternatives)
+    if right or _same(measured, expected, exercise):
+        return "✅", f"certo! {exercise.insight}".rstrip()
+    for mistake in exercise.mistakes:
+        if _same(measured, _reference(exercise, mistake.answer), exercise):
+            return "❌", mistake.reason, mistake.reason
+    slip = _slip_of(exercise, measured)
+    reason = slip.said_with(tried.names) if slip else _explain(exercise, measured, expected)
+    return "❌", f"{reason} {exercise.hint}".rstrip(), slip.said_with(()) if slip else ""
+
+
+def _why_not_measured(error: BaseException, answer) -> tuple[str, str]:
+    match error:
+        case NotAnswered():
             return "⏳", _BLANK
-        return "❌", explain_exception(answer, error)
+        case Unusable():
+            return "❌", str(error)
+        case KeyboardInterrupt():
+            return "❌", "a correção foi interrompida, porque sua resposta não terminava. Há um laço sem saída?"
+    if "ellipsis" in safe_text(error).lower():
+        return "⏳", _BLANK
+    return "❌", explain_exception(answer, error)
 
 
 def _slip_of(exercise: Exercise, measured) -> Slip | None:
@@ -172,15 +202,18 @@ def _explain(exercise: Exercise, measured, expected) -> str:
 
 
 __all__ = [
+    "Attempt",
     "Exercise",
     "Mistake",
     "NotAnswered",
     "Observed",
     "Result",
     "Unusable",
+    "attempt",
     "behaviour",
     "display_result",
     "grade",
+    "judge",
     "letters",
     "noise_statistics",
     "on_cases",

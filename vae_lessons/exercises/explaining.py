@@ -118,6 +118,8 @@ def _meaning(error: BaseException, text: str) -> str:
             return "ela ainda diz que falta escrevê-la"
         case UnboundLocalError():
             return "uma variável foi usada antes de receber um valor"
+        case SyntaxError(lineno=line):
+            return f"o Python não entende a linha {line}; falta um parêntese, dois-pontos ou um recuo, ali ou antes"
         case NameError(name=name):
             return f"o nome {name!r} não existe; falta defini-lo ou importá-lo, ou rodar a célula que o faz"
         case AttributeError(name=name) if name:

@@ -13,12 +13,7 @@ _LOG_VAR = torch.tensor([0.6, -0.8], dtype=torch.float64)
 _NOISE = torch.tensor([[0.3, -1.2], [1.7, 0.4], [-0.6, 0.9], [0.1, -2.0], [-1.4, 0.5]], dtype=torch.float64)
 _QUANTILES = torch.special.ndtri((torch.arange(2000, dtype=torch.float64) + 0.5) / 2000)
 _EPSILON = _QUANTILES / _QUANTILES.square().mean().sqrt()  # média 0 e variância 1 exatas: os escores têm média zero
-_EXACT = (torch.tensor([-3.0, -6.0], dtype=torch.float64), _LOG_VAR.exp())  # ∇E[f] em mean e em log_var
 _UNIFORM = torch.tensor([0.02, 0.2, 0.45, 0.5, 0.6, 0.97], dtype=torch.float64)
-
-
-def _parabola(z: Tensor) -> Tensor:
-    return (z - 2.0).square().sum(-1)
 
 
 def _slope(z: Tensor) -> Tensor:
@@ -31,19 +26,24 @@ def _score_surrogate(f, q: Normal, z: Tensor) -> Tensor:
     return (f(z) * q.log_prob(z).sum(-1)).mean()
 
 
-def _surrogate_gradient(surrogate) -> tuple[Observed, Observed]:
-    """O gradiente do substituto em mean e log_var, com z que chega ainda preso a eles.
+def surrogate_gradient(surrogate, *, center: float = 2.0, noise: Tensor = _NOISE) -> tuple[Observed, Observed]:
+    """O gradiente do substituto em mean e log_var, com z que chega ainda preso a eles e f(z) = ‖z − center‖².
 
     Quem não usa z e sorteia o seu, com q.sample(), é julgado pela média: se estima ∇E[f] sem viés e sem derivar f,
     está tão certo quanto a solução.
     """
-    gradient = _gradient(surrogate, _parabola, _NOISE)
-    ignores_z = all(map(torch.equal, gradient, _gradient(surrogate, _parabola, _NOISE.flip(0) + 1)))
+
+    def parabola(z: Tensor) -> Tensor:
+        return (z - center).square().sum(-1)
+
+    gradient = _gradient(surrogate, parabola, noise)
+    ignores_z = all(map(torch.equal, gradient, _gradient(surrogate, parabola, noise.flip(0) + 1)))
     if ignores_z and any(part.any() for part in gradient):
-        noise = torch.zeros(100_000, 1, dtype=torch.float64).expand(-1, 2)
-        average = _gradient(surrogate, lambda z: _parabola(z).detach(), noise, parameters_per_sample=True)
-        if all((got - exact).abs().max() < 0.25 for got, exact in zip(average, _EXACT, strict=True)):
-            gradient = _gradient(_score_surrogate, _parabola, _NOISE)
+        many = torch.zeros(100_000, 1, dtype=torch.float64).expand(-1, 2)
+        average = _gradient(surrogate, lambda z: parabola(z).detach(), many, parameters_per_sample=True)
+        expected = 2 * (_MEAN - center), _LOG_VAR.exp()  # ∇E[f] em mean e em log_var
+        if all((got - exact).abs().max() < 0.25 for got, exact in zip(average, expected, strict=True)):
+            gradient = _gradient(_score_surrogate, parabola, noise)
     return Observed(gradient[0], "no gradiente em mean"), Observed(gradient[1], "no gradiente em log_var")
 
 
@@ -166,7 +166,7 @@ EXERCISES = (
                 "log q(z) é a soma sobre as dimensões de z, e você tirou a média. Some com .sum(-1).",
             ),
         ),
-        measure=behaviour(_surrogate_gradient),
+        measure=behaviour(surrogate_gradient),
         tolerance=1e-6,
         insight="O valor do substituto não significa nada; o gradiente dele é a estimativa.",
     ),

@@ -36,9 +36,9 @@ def _relaxed_bit(log_odds: Tensor, u: Tensor, temperature: float) -> Tensor:
     return torch.sigmoid((log_odds + torch.log(u) - torch.log1p(-u)) / temperature)
 
 
-def _one_hot_measure(straight_through) -> tuple:
+def one_hot_measure(straight_through, *, seed: int = 0) -> tuple:
     """Quantos valores não são exatamente os do one-hot, os valores, e o gradiente que chega a y por uma f qualquer."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed)
     logits = torch.randn(500, 5, generator=generator).requires_grad_()
     y = torch.softmax(logits, -1)
     hard = one_hot_argmax(y)
@@ -322,7 +322,7 @@ EXERCISES = (
                 "o produto vale y na classe sorteada, e não 1, e só por ela passa gradiente.",
             ),
         ),
-        measure=behaviour(_one_hot_measure),
+        measure=behaviour(one_hot_measure),
         tolerance=1e-9,
         insight="Na ida, um one-hot exato; na volta, a softmax.",
     ),

@@ -49,7 +49,7 @@ def _swapped_loss_otherwise(z: Tensor, codebook: Tensor, beta: float) -> Tensor:
     return F.mse_loss(z, e.detach(), reduction="sum") + beta * F.mse_loss(e, z.detach(), reduction="sum")
 
 
-_LOSSES = (
+LOSSES = (
     _right_loss,
     _patched_loss,
     _swapped_loss,
@@ -145,21 +145,21 @@ def _badly_normalized(seen: Tensor, new: Tensor, n_codes: int) -> Tensor:
 
 # 08.5: completar os códigos de uma imagem.
 
-_N_CODES, _PLACES = 7, 9
+N_CODES, PLACES = 7, 9
 
 
 def _chained_logits(codes: Tensor) -> Tensor:
     """Cada código é, com certeza, função dos dois anteriores; no primeiro lugar, sempre 2."""
-    before = F.pad(codes, (2, 0), value=1)[:, :_PLACES]
-    previous = F.pad(codes, (1, 0), value=1)[:, :_PLACES]
-    following = (2 * previous + before + 1) % _N_CODES
+    before = F.pad(codes, (2, 0), value=1)[:, :PLACES]
+    previous = F.pad(codes, (1, 0), value=1)[:, :PLACES]
+    following = (2 * previous + before + 1) % N_CODES
     following[:, 0] = 2
-    return 200.0 * F.one_hot(following, _N_CODES)
+    return 200.0 * F.one_hot(following, N_CODES)
 
 
 def _coin_logits(codes: Tensor) -> Tensor:
     """0 ou 1, com probabilidades ¾ e ¼, em todo lugar."""
-    logits = torch.full((*codes.shape, _N_CODES), -1e4)
+    logits = torch.full((*codes.shape, N_CODES), -1e4)
     logits[..., 0], logits[..., 1] = math.log(0.75), math.log(0.25)
     return logits
 
@@ -187,18 +187,18 @@ def _from_the_start(logits_of, codes: Tensor, known: int) -> Tensor:
     return _complete(logits_of, codes, 0)
 
 
-def _completed(answer) -> tuple:
-    """O que se completa onde não há acaso, com 0, 4 e 9 códigos dados; e, onde há, quão perto fica de ¼ de uns."""
-    sure = tuple(_integers(answer(_chained_logits, _KNOWN.clone(), known)) for known in (4, 0, 9))
-    coins = _integers(answer(_coin_logits, torch.ones(3000, _PLACES, dtype=torch.int64), 3))
+def completed(answer, codes: Tensor = _KNOWN) -> tuple:
+    """O que se completa onde não há acaso, de `codes` [n, PLACES], com 0, 4 e 9 códigos dados; e, onde há, quão perto fica de ¼ de uns."""
+    sure = tuple(_integers(answer(_chained_logits, codes.clone(), known)) for known in (4, 0, 9))
+    coins = _integers(answer(_coin_logits, torch.ones(3000, PLACES, dtype=torch.int64), 3))
     ones = (coins[:, 3:] == 1).double().mean().item()
     return *sure, float(abs(ones - 0.25) < 0.03), float(0.01 < ones < 0.99)
 
 
 def _integers(codes) -> Tensor:
     codes = required_tensor(codes)
-    if codes.dim() != 2 or codes.shape[1] != _PLACES:
-        raise Unusable(f"esperava todos os códigos, os dados e os sorteados, [n, {_PLACES}] neste teste.")
+    if codes.dim() != 2 or codes.shape[1] != PLACES:
+        raise Unusable(f"esperava todos os códigos, os dados e os sorteados, [n, {PLACES}] neste teste.")
     return codes.long()
 
 
@@ -253,7 +253,7 @@ EXERCISES = (
                 "vem multiplicado por β.",
             ),
         ),
-        measure=behaviour(lambda diagnose: tuple(diagnose(loss) for loss in _LOSSES)),
+        measure=behaviour(lambda diagnose: tuple(diagnose(loss) for loss in LOSSES)),
         insight="Um teste destes tem cinco linhas, e pega erros que o valor da perda não mostra.",
         hint="As perdas são testadas em mais de uma escrita; devolva um dos três textos.",
     ),
@@ -409,7 +409,7 @@ EXERCISES = (
                 "faltou sortear o primeiro dos lugares que se pedem: o de índice `known`.",
             ),
         ),
-        measure=behaviour(_completed),
+        measure=behaviour(completed),
         insight="A mesma prior gera do nada e completa: basta não sortear o que já se sabe.",
     ),
     Exercise(

@@ -104,10 +104,10 @@ def _series(
     return math.sqrt(slow_share) * s + math.sqrt(1 - slow_share) * torch.stack(z, 1)
 
 
-def _moments(answer) -> tuple[Observed, ...]:
-    """As covariâncias entre os passos, em dois casos: dizem o que é lento, o que é rápido e o que não é estacionário."""
+def moments(answer, settings=((0.8, 0.5), (0.3, 0.2))) -> tuple[Observed, ...]:
+    """As covariâncias entre os passos, com cada (a, slow_share) de `settings`: dizem o que é lento, o que é rápido e o que não é estacionário."""
     found = []
-    for a, share in ((0.8, 0.5), (0.3, 0.2)):
+    for a, share in settings:
         x = required_tensor(answer(_SERIES, _STEPS, a, share)).detach().double()
         if x.shape != (_SERIES, _STEPS):
             swapped = " Transponha o resultado." if x.shape == (_STEPS, _SERIES) else ""
@@ -115,8 +115,7 @@ def _moments(answer) -> tuple[Observed, ...]:
                 f"esperava [n, steps], uma série por linha, mas, com n = {_SERIES} e steps = {_STEPS}, veio "
                 f"{list(x.shape)}.{swapped}"
             )
-        moments = x.T @ x / len(x)
-        found.append(Observed(moments, f"na covariância entre os passos, com a = {a} e slow_share = {share}"))
+        found.append(Observed(x.T @ x / len(x), f"na covariância entre os passos, com a = {a} e slow_share = {share}"))
     return tuple(found)
 
 
@@ -319,7 +318,7 @@ EXERCISES = (
                 "as suas n séries são todas iguais: sorteie n, cada uma com o seu s e os seus z.",
             ),
         ),
-        measure=behaviour(_moments),
+        measure=behaviour(moments),
         tolerance=0.06,
         insight="A covariância de passos distantes tende à parte lenta: é o que um nível lento tem a explicar.",
     ),

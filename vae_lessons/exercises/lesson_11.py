@@ -71,7 +71,7 @@ def _backwards(alpha: Tensor) -> Tensor:
     return 2 * z.detach() - z
 
 
-_SAMPLERS = (_implicit, _stretched, _detached, _augmented, _shifted, _backwards, _stretched_less)
+SAMPLERS = (_implicit, _stretched, _detached, _augmented, _shifted, _backwards, _stretched_less)
 
 
 def _diagnose(rsample, *, powers: tuple[int, ...] = (1, 2)) -> str:
@@ -102,10 +102,10 @@ def _sum_of_vectors(readings: Tensor, kappas: Tensor) -> tuple[Tensor, Tensor]:
     return torch.atan2(b, a), torch.hypot(a, b)
 
 
-def _fused(fuse) -> tuple[float, ...]:
+def fused(fuse, compasses=_COMPASSES) -> tuple[float, ...]:
     """O cosseno, o seno e a concentração de cada caso: o mesmo ângulo, a menos de voltas, mede o mesmo."""
     measured = []
-    for readings, kappas in _COMPASSES:
+    for readings, kappas in compasses:
         answer = fuse(*(torch.tensor(each, dtype=torch.float64) for each in (readings, kappas)))
         if not isinstance(answer, tuple | list) or len(answer) != 2:
             raise Unusable("esperava um par: a direção e a concentração da posterior.")
@@ -221,7 +221,7 @@ EXERCISES = (
                 "as médias, e com uma folga de alguns erros-padrão.",
             ),
         ),
-        measure=behaviour(lambda diagnose: tuple(diagnose(rsample) for rsample in _SAMPLERS)),
+        measure=behaviour(lambda diagnose: tuple(diagnose(rsample) for rsample in SAMPLERS)),
         insight="Cada momento é um teste, e um teste só vê o que mede.",
         hint="São sete sorteios, certos e errados; devolva um dos três textos. Com dezenas de milhares de z, a folga de uns "
         "seis erros-padrão separa os certos dos errados.",
@@ -258,7 +258,7 @@ EXERCISES = (
                 "a direção sai meia volta errada em alguns casos: atan só conhece o quociente. Use torch.atan2(seno, cosseno).",
             ),
         ),
-        measure=behaviour(_fused),
+        measure=behaviour(fused),
         insight="Leituras que se opõem se anulam, e a posterior volta a ser larga: com números numa reta isso não acontece.",
         hint="Escreva a soma dos κ cos(m − z) como um só cosseno.",
     ),

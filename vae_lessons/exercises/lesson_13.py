@@ -178,7 +178,7 @@ def _both_rates(codes: Tensor, quads: Tensor) -> tuple[float, float]:
     return _analogy(codes, quads, keep=False), _analogy(codes, quads, keep=True)
 
 
-def _analogy_case(seed: int) -> tuple[Tensor, Tensor]:
+def analogy_case(seed: int) -> tuple[Tensor, Tensor]:
     """Pontos em que o deslocamento de a a b é curto: sem exclusões, quase sempre ganha o próprio c."""
     generator = torch.Generator().manual_seed(seed)
     first = 4 * torch.randn(12, 3, generator=generator)
@@ -188,7 +188,7 @@ def _analogy_case(seed: int) -> tuple[Tensor, Tensor]:
     return codes, torch.tensor([[i, i + 12, j, j + 12] for i, j in pairs])
 
 
-_ANALOGY_CASES = (_analogy_case(0), _analogy_case(1))
+_ANALOGY_CASES = (analogy_case(0), analogy_case(1))
 
 
 EXERCISES = (

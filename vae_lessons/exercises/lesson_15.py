@@ -77,7 +77,7 @@ def _levels(log_snr: Tensor) -> tuple[Tensor, Tensor]:
     return log_snr.sigmoid().sqrt(), (-log_snr).sigmoid().sqrt()
 
 
-def _linear_denoiser(mean: float, variance: float):
+def linear_denoiser(mean: float, variance: float):
     """O melhor palpite de dados N(mean, variance)."""
 
     def denoise(z: Tensor, log_snr: Tensor) -> Tensor:
@@ -95,8 +95,8 @@ def _linear_denoiser(mean: float, variance: float):
 
 _Z = torch.tensor([[0.3, -1.2], [1.7, 0.4], [-0.6, 2.0]], dtype=torch.float64)
 _DDIM_CASES = (
-    (_linear_denoiser(1.5, 0.3), _Z, torch.linspace(4, -4, 6, dtype=torch.float64)),
-    (_linear_denoiser(-0.5, 2.0), _Z[:, :1], torch.tensor([5.0, 1.0, -3.0], dtype=torch.float64)),
+    (linear_denoiser(1.5, 0.3), _Z, torch.linspace(4, -4, 6, dtype=torch.float64)),
+    (linear_denoiser(-0.5, 2.0), _Z[:, :1], torch.tensor([5.0, 1.0, -3.0], dtype=torch.float64)),
 )
 
 
@@ -119,9 +119,9 @@ def _generate(denoise, z: Tensor, log_snrs: Tensor, *, how: str = "right") -> Te
     return z if how == "unfinished" else denoise(z, log_snrs[0].expand(len(z), 1))
 
 
-def _generated(answer) -> tuple[Tensor, ...]:
+def generated(answer, cases=_DDIM_CASES) -> tuple[Tensor, ...]:
     found = []
-    for denoise, z, log_snrs in _DDIM_CASES:
+    for denoise, z, log_snrs in cases:
         given = torch.as_tensor(answer(denoise, z.clone(), log_snrs.clone())).detach()
         if given.shape != z.shape:
             raise Unusable(
@@ -263,7 +263,7 @@ EXERCISES = (
                 "você percorreu os níveis do limpo ao ruidoso. z está no último de log_snrs, o de menor SNR: comece por ele.",
             ),
         ),
-        measure=behaviour(_generated),
+        measure=behaviour(generated),
         insight="O mesmo z dá sempre o mesmo x, e o caminho se pode fazer ao contrário.",
         hint="Em cada par de níveis: palpite, ruído suposto, nível de cima.",
     ),

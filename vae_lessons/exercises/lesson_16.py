@@ -56,7 +56,7 @@ def _variance_in_two_steps(mean: Tensor, log_var: Tensor, noise: Tensor) -> Tens
     return noise * (log_var / 2).exp().square() + mean
 
 
-_SAMPLERS = (
+SAMPLERS = (
     (specimen("variância por desvio").cured, "certo"),
     (specimen("variância por desvio").broken, "variância"),
     (specimen("ruído de 0,01").broken, "ruído pequeno"),
@@ -81,7 +81,7 @@ def _diagnose(sampler) -> str:
 
 def _diagnoses(diagnose) -> tuple[str, ...]:
     answers = []
-    for sampler, _ in _SAMPLERS:
+    for sampler, _ in SAMPLERS:
         torch.manual_seed(len(answers))
         answers.append(diagnose(sampler))
     return tuple(answers)

@@ -23,15 +23,14 @@ class Slip(NamedTuple):
     answer: Callable
     reason: str
 
-    def said_of(self, answer: Callable) -> str:
+    def said_with(self, names: tuple[str, ...]) -> str:
         """A explicação com os nomes que a função do aluno dá aos argumentos."""
-        names = _argument_names(answer)
         return self.reason.format(*names, *(f"o {i + 1}º argumento" for i in range(len(names), 9)))
 
 
 def slips(solution: Callable) -> Iterator[Slip]:
     """Os deslizes que se podem cometer em `solution`, os mais comuns primeiro; alguns não mudam nada ou não rodam."""
-    count = len(_argument_names(solution))
+    count = len(argument_names(solution))
     yield from _of_the_results(solution)
     yield from _of_order(solution, count)
     yield from _of_gradients(solution, count)
@@ -167,7 +166,8 @@ class _DoesNotApply(Exception):
     """O deslize não tem sentido nesta solução."""
 
 
-def _argument_names(function: Callable) -> list[str]:
+def argument_names(function) -> list[str]:
+    """Os nomes dos argumentos que se passam por posição; nenhum, se não for função ou não se puder saber."""
     try:
         return [
             p.name

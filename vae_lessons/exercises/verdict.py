@@ -40,11 +40,13 @@ _PLAIN = {
 
 @dataclass(frozen=True)
 class Result:
-    """O veredito. passed: só True no ✅ · status: "✅", "❌" ou "⏳" · message: a explicação."""
+    """O veredito. passed: só True no ✅ · status: "✅", "❌" ou "⏳" · message: a explicação · mistake: o erro, se for
+    um dos que se reconhecem, dito do mesmo modo a todos; vazio se não."""
 
     id: str
     status: str
     message: str
+    mistake: str = ""
 
     @property
     def passed(self) -> bool:
@@ -62,6 +64,18 @@ class Result:
 
     def _ipython_display_(self) -> None:
         """Nada: quem mostra é `check`, e a última linha da célula não deve repetir o veredito."""
+
+
+class Points(float):
+    """Os pontos que uma resposta fez: um número, que num notebook se mostra ao lado do máximo."""
+
+    def __new__(cls, value: float, of: float):
+        points = super().__new__(cls, value)
+        points.of = of
+        return points
+
+    def _repr_html_(self) -> str:
+        return f"<small>{self:g} de {self.of:g} ponto(s)</small>".replace(".", ",")
 
 
 def display_result(result: Result) -> None:

@@ -1,0 +1,373 @@
+"""Os outros casos: o que se mede numa resposta além do que o aluno viu, sorteado de um segredo da turma.
+
+Cada exercício que pede uma função tem aqui como sortear argumentos dela, da espécie dos da lição e de outros
+tamanhos. A alguns dos que pedem um número calculado se dão outros dados (`world`); nos de COMPUTED não se
+aceita um número escrito à mão. Os que não variam estão em FIXED, com a razão.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from vae_lessons.exercises import (
+    EXERCISES,
+    lesson_02,
+    lesson_05,
+    lesson_08,
+    lesson_09,
+    lesson_11,
+    lesson_13,
+    lesson_15,
+    lesson_16,
+)
+from vae_lessons.exercises.checking import Exercise, behaviour, on_cases
+
+_VALUE = "pede um número, e o certo é o mesmo para todos"
+_LETTERS = "pede letras, e as certas são as mesmas para todos"
+_SAME = "mede o que a função faz por inteiro (sorteios, um treino, gradientes), e só no caso da lição"
+_MADE = "pede algo que se constrói, e vale o que tiver a propriedade pedida: não há casos"
+
+FIXED = {
+    **dict.fromkeys(("00.1", "02.3", "03.5", "03.7", "05.7", "11.5"), _VALUE),
+    **dict.fromkeys(("00.4", "01.4", "01.6", "05.6"), _LETTERS),
+    **dict.fromkeys(("04.6", "07.1", "07.3", "08.2", "10.2", "12.5", "13.4"), _MADE),
+    **dict.fromkeys(("10.4", "13.1", "14.4", "15.1", "16.7", "16.17", "16.19", "16.20"), _SAME),
+}
+
+
+COMPUTED = frozenset({"00.3", "02.6", "03.7", "05.7"})  # pedem um treino: o número tem de sair dele
+
+
+class World(NamedTuple):
+    """Outros dados para um exercício que pede um número: quem o calcula chega a outro; quem o copiou, não.
+
+    name: o nome que a lição definiu · change: o que se faz ao valor dele, logo que definido · answer, tolerance: o
+    número que então é o certo, e a diferença aceita, que inclui as escolhas que o aluno pode fazer.
+    """
+
+    name: str
+    change: Callable[[Any], Any]
+    answer: float
+    tolerance: float
+
+
+class Draw:
+    """Sorteios de uma semente. shape: as dimensões; sem elas, um número de Python."""
+
+    def __init__(self, seed: int):
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def uniform(self, low: float, high: float, *shape: int) -> Tensor | float:
+        values = low + (high - low) * torch.rand(shape, generator=self.generator, dtype=torch.float64)
+        return values if shape else values.item()
+
+    def normal(self, mean: float, deviation: float, *shape: int) -> Tensor:
+        return mean + deviation * torch.randn(shape, generator=self.generator, dtype=torch.float64)
+
+    def integers(self, low: int, high: int, *shape: int) -> Tensor | int:
+        """De low a high, os dois inclusive."""
+        values = torch.randint(low, high + 1, shape, generator=self.generator)
+        return values if shape else int(values)
+
+    def bits(self, *shape: int) -> Tensor:
+        return self.integers(0, 1, *shape).double()
+
+    def shuffled(self, items: list) -> list:
+        return [items[i] for i in torch.randperm(len(items), generator=self.generator)]
+
+
+@cache
+def measures(exercise_id: str, seed: int) -> list[Exercise]:
+    """As medidas de um exercício: a da lição e, se ele varia, a dos casos sorteados de `seed`.
+
+    Se há `world`, a segunda é a mesma medida, do que se calculou com outros dados.
+    """
+    exercise = EXERCISES[exercise_id]
+    draw = Draw(seed)
+    if exercise_id in _CASES:
+        return [exercise, replace(exercise, measure=on_cases(*_CASES[exercise_id](draw)))]
+    if exercise_id in _BEHAVIOURS:
+        return [exercise, replace(exercise, measure=_BEHAVIOURS[exercise_id](draw))]
+    if other := world(exercise_id, seed):
+        return [exercise, replace(exercise, solution=other.answer, tolerance=other.tolerance, mistakes=())]
+    return [exercise]
+
+
+def world(exercise_id: str, seed: int) -> World | None:
+    """Os outros dados de um exercício que pede um número, ou None se não há."""
+    return _WORLDS[exercise_id](Draw(seed)) if exercise_id in _WORLDS else None
+
+
+def varies(exercise_id: str) -> bool:
+    """Se o exercício é corrigido também com o que o aluno não viu."""
+    return exercise_id in _CASES or exercise_id in _BEHAVIOURS or exercise_id in _WORLDS
+
+
+def _joint_and_allowed(draw: Draw, codes: int, rows: int) -> tuple[Tensor, Tensor]:
+    allowed = draw.bits(rows, codes).bool()
+    allowed[torch.arange(rows), draw.integers(0, codes - 1, rows)] = True  # q precisa de um código em que ficar
+    return draw.normal(-5, 1.5, codes), allowed
+
+
+def _slope(draw: Draw) -> Callable[[Tensor], Tensor]:
+    a, b = draw.uniform(0.5, 1.5), draw.uniform(0.5, 2.0)
+    return lambda z: torch.sin(a * z) + b * z
+
+
+def _scores(draw: Draw) -> list[tuple[Tensor, Tensor]]:
+    """f(z) e o escore em amostras de média 0 e variância 1 exatas, como as de verdade têm em média."""
+    sigma, mean = draw.uniform(0.4, 2.0), draw.uniform(-2.0, 2.0)
+    epsilon = draw.normal(0, 1, 500)
+    epsilon = (epsilon - epsilon.mean()) / epsilon.std(correction=0)
+    values = (mean + sigma * epsilon - 3).square()
+    return [(values, epsilon / sigma), (values + epsilon, (epsilon.square() - 1) / sigma)]
+
+
+def _weighted_loss(draw: Draw, *, by_latent: bool) -> Callable[[Tensor, Tensor], Tensor]:
+    kl_weight, lik_weight = draw.uniform(0.2, 5.0), draw.uniform(0.2, 3.0)
+
+    def loss(log_lik: Tensor, kl: Tensor) -> Tensor:
+        return (kl_weight * (kl.sum(1) if by_latent else kl.mean(1)) - lik_weight * log_lik).mean()
+
+    return loss
+
+
+def _levels_and_codes(draw: Draw, dimensions: int) -> tuple[Tensor, list[int]]:
+    levels = [draw.integers(2, 7) for _ in range(dimensions)]
+    codes = torch.cartesian_prod(*[torch.arange(n) - n // 2 for n in levels])
+    return codes[torch.randperm(len(codes), generator=draw.generator)], levels
+
+
+def _with_holes(draw: Draw, steps: int) -> Tensor:
+    x = draw.normal(0, 1, steps)
+    x[draw.integers(0, steps - 1, 3)] = math.nan
+    return x
+
+
+def _means_and_variances(draw: Draw, *shape: int) -> tuple[Tensor, Tensor]:
+    return draw.normal(0, 1.5, *shape), draw.uniform(0.1, 3.0, *shape)
+
+
+def _some_true(draw: Draw, size: int) -> Tensor:
+    return _joint_and_allowed(draw, size, 1)[1][0]
+
+
+def _with_one(draw: Draw, rows: int, columns: int) -> Tensor:
+    return _joint_and_allowed(draw, columns, rows)[1].double()
+
+
+def _densities_of_counts(draw: Draw, cells: int, genes: int) -> tuple[Tensor, Tensor, Tensor]:
+    x = draw.integers(0, 5, cells, genes).double()
+    return draw.normal(0, 1, cells), x, 1 + x.sum(1, keepdim=True)
+
+
+def _presence(draw: Draw, words: int) -> Tensor:
+    """Em que páginas está cada palavra; a primeira página as tem todas."""
+    presence = draw.bits(35, words)
+    presence[0] = 1
+    return presence
+
+
+def _laplace(alpha: Tensor) -> tuple[Tensor, Tensor]:
+    n = alpha.shape[-1]
+    mean = alpha.log() - alpha.log().mean(-1, keepdim=True)
+    return mean, (1 - 2 / n) / alpha + (1 / alpha).sum(-1, keepdim=True) / n**2
+
+
+_CASES: dict[str, Callable[[Draw], list[tuple]]] = {
+    "00.2": lambda d: [(d.uniform(0, 1, 7), d.uniform(0, 1, 6, 7)), (d.uniform(0, 1, 3), d.uniform(0, 1, 9, 3))],
+    "01.1": lambda d: [
+        (d.normal(0, 1, 5).log_softmax(0), d.normal(-10, 4, 4, 5)),
+        (d.normal(0, 1, 4).log_softmax(0), d.normal(-900, 4, 2, 4)),
+    ],
+    "01.2": lambda d: [(d.normal(-25, 4, n, 3), d.normal(-2.5, 1, n, 3), d.normal(0, 1, n, 3)) for n in (5, 8)],
+    "01.3": lambda d: [_joint_and_allowed(d, 5, 6), _joint_and_allowed(d, 3, 4)],
+    "01.5": lambda d: [(d.normal(-25, 4, 6, 3),), (d.normal(-900, 4, 4, 2),)],
+    "01.7": lambda d: [(d.normal(0, 1, 4, z), d.normal(0, 1, 3, z), d.uniform(0.3, 2.0)) for z in (2, 3)],
+    "02.2": lambda d: [(_slope(d), d.normal(0, 1, z), d.normal(0, 1, z), d.normal(0, 1, 7, z)) for z in (3, 2)],
+    "02.4": lambda d: [*_scores(d), *_scores(d)],
+    "02.5": lambda d: [(d.integers(2, 9),), (d.integers(10, 40),)],
+    "02.7": lambda d: [
+        (torch.tensor(d.uniform(0.5, 4), dtype=torch.float64), torch.tensor(d.uniform(0.5, 4), dtype=torch.float64), u)
+        for u in (d.uniform(0.02, 0.98, 7), d.uniform(0.02, 0.98, 2, 3))
+    ],
+    "03.2": lambda d: [(d.normal(0, 1.5, 5, 3), d.normal(0, 1, 5, 3)), (d.normal(0, 1, 2, 4), d.normal(0, 1, 2, 4))],
+    "03.3": lambda d: [(d.bits(3, 5), d.normal(0, 2, 3, 5)), (d.bits(6, 2), d.normal(0, 2, 6, 2))],
+    "03.4": lambda d: [([d.normal(-30, 9, n) for n in sizes],) for sizes in ((5, 5, 2), (1, 7), (4,))],
+    "03.6": lambda d: [(d.integers(1, n - 1), n) for n in (7, 30, 500)] + [(d.integers(30, 90), d.integers(5, 25))],
+    "04.1": lambda d: [(d.normal(-30, 20, 6), d.uniform(0, 9, 6), d.uniform(0.1, 9)) for _ in range(2)],
+    "04.2": lambda d: [(d.normal(0.5, 1.2, 7).exp(), d.uniform(0.3, 4), d.uniform(0.2, 2)) for _ in range(3)],
+    "04.3": lambda d: [tuple(d.uniform(1, 9) for _ in range(4)) for _ in range(4)],
+    "04.4": lambda d: [(d.bits(6, 5),), (d.bits(9, 3),)],
+    "04.5": lambda d: [(d.uniform(0, 1, 4, 3), d.uniform(1, 3, 3)), (d.uniform(0, 1, 2, 5), d.uniform(1, 3, 5))],
+    "05.1": lambda d: [(d.normal(0, 1, k), -d.uniform(1e-9, 1, 150, k).log()) for k in (3, 6)],
+    "05.2": lambda d: [(d.normal(0, 1.5, 6), d.uniform(0.02, 0.98, 6), d.uniform(0.3, 2)) for _ in range(2)],
+    "05.4": lambda d: [(d.normal(0, 1.5, b, 4, 3), d.normal(0, 1, 4, 3)) for b in (2, 5)],
+    "05.5": lambda d: [(d.uniform(0.1, 1.5) * (end := d.uniform(5, 40)), end, d.uniform(0.05, 0.7)) for _ in range(4)],
+    "06.1": lambda d: [(d.uniform(0.1, 3, n), d.uniform(0.3, 4)) for n in (4, 6, 2)],
+    "06.2": lambda d: [(d.normal(-2, 1.5, n, n) + 2 * torch.eye(n, dtype=torch.float64),) for n in (5, 3)],
+    "06.3": lambda d: [(_weighted_loss(d, by_latent=each), d.integers(2, 12)) for each in (True, False, True)],
+    "06.4": lambda d: [(d.uniform(0.3, 0.9) * (s := d.uniform(0.15, 0.3)), s, d.uniform(0.25, 0.9)) for _ in range(2)],
+    "06.5": lambda d: [tuple(d.uniform(*r) for r in ((0.1, 1), (0.2, 1), (0.1, 0.5), (0.01, 0.2))) for _ in range(3)],
+    "07.2": lambda d: [(d.normal(-30, 2, 4, k), d.uniform(0.3, 3)) for k in (3, 5)],
+    "07.4": lambda d: [(d.normal(-30, 1, 4, k), d.integers(0, k - 1, 4), d.uniform(0.05, 0.6)) for k in (3, 5)],
+    "08.3": lambda d: [_levels_and_codes(d, 3), _levels_and_codes(d, 2)],
+    "08.4": lambda d: [(d.integers(0, k - 1, 7, 4), d.integers(0, k - 1, 5, 4), k) for k in (3, 5)],
+    "08.6": lambda d: [tuple(d.normal(0, 1, 3, size) for _ in range(3)) for size in (4, 3)],
+    "09.1": lambda d: [(d.uniform(-0.98, 0.98, 7),)],
+    "09.2": lambda d: [_means_and_variances(d, 4, 3), _means_and_variances(d, 2, 5)],
+    "09.3": lambda d: [(*_means_and_variances(d, 3, z), *_means_and_variances(d, 3, z)) for z in (2, 4)],
+    "09.4": lambda d: [(_with_holes(d, n), d.uniform(0.4, 0.95), d.uniform(0.1, 1)) for n in (7, 10)],
+    "10.1": lambda d: [(d.normal(0, 2, 7), d.uniform(-1, 1), d.uniform(-0.6, 0.8)) for _ in range(2)],
+    "10.3": lambda d: [(d.normal(0, 1, m).softmax(0), _some_true(d, m)) for m in (4, 6, 3)],
+    "10.5": lambda d: [(d.uniform(0.4, 3, 5), d.uniform(0.4, 3, 5), d.uniform(-0.95, 0.95, 5))],
+    "11.1": lambda d: [(d.uniform(0.1, 3, n), d.uniform(0.5, 3, n)) for n in (4, 7)],
+    "11.2": lambda d: [
+        (d.normal(0, 2, n), d.normal(0, 1, k).softmax(0), d.normal(0, 2, k), d.uniform(0.5, 2, k))
+        for n, k in ((5, 3), (3, 4))
+    ],
+    "12.1": lambda d: [(d.integers(0, 40, n, g).double(), d.uniform(400, 1200, n)) for n, g in ((30, 4), (9, 2))],
+    "12.2": lambda d: [_densities_of_counts(d, 5, 4), _densities_of_counts(d, 2, 8)],
+    "12.3": lambda d: [(d.uniform(0.2, 20, g), d.uniform(0.3, 8, g), d.uniform(0.1, 0.9)) for g in (4, 2)],
+    "12.4": lambda d: [(d.uniform(0.55, 1, g), d.uniform(0.05, 0.25)) for g in (9, 12, 7, 10, 15, 11)],
+    "13.2": lambda d: [(d.shuffled(list(range(v)))[:n], _presence(d, v)) for v, n in ((6, 4), (5, 2), (8, 3))],
+    "13.3": lambda d: [_laplace(d.uniform(0.1, 4, 5)), _laplace(d.uniform(0.1, 4, 3, 4))],
+    "13.5": lambda d: [lesson_13.analogy_case(d.integers(2, 2**31)) for _ in range(3)],
+    "14.1": lambda d: [(d.normal(0, 1, 5, 12), _with_one(d, 5, 12), k) for k in (4, 7, 12)],
+    "14.2": lambda d: [(d.normal(0, 1.5, b, 6), d.bits(b, 6)) for b in (3, 2)],
+    "14.3": lambda d: [
+        (d.integers(0, 6), d.integers(0, 8), 9, d.uniform(0.1, 1), d.integers(15, 60)) for _ in range(5)
+    ],
+    "14.5": lambda d: [(d.bits(u, i), d.uniform(0.2, 1.2, u), d.uniform(0.5, 3)) for u, i in ((30, 6), (20, 4))],
+    "15.2": lambda d: [((low := d.uniform(0.1, 3, n)) * d.uniform(1.1, 5, n), low) for n in (5, 3)],
+    "15.4": lambda d: [(d.normal(0.5, 2, n), d.normal(-0.5, 2, m)) for n, m in ((6, 4), (3, 5))],
+    "15.5": lambda d: [(d.normal(0, 300, b), d.integers(60, 900), 2 ** d.integers(3, 8)) for b in (4, 2)],
+    "16.1": lambda d: [
+        (d.bits(b, 5), d.normal(0, 2, b, 5), d.normal(0, 1, b, 3), d.normal(0, 1, b, 3)) for b in (4, 2)
+    ],
+    "16.2": lambda d: [(d.normal(0, 1.5, b, z), d.normal(0, 1, b, z)) for b, z in ((5, 2), (2, 4))],
+    "16.3": lambda d: [(d.normal(0, 2, b, n), d.normal(0, 1, b, n)) for b, n in ((5, 2), (2, 6))],
+    "16.4": lambda d: [(d.uniform(0, 1, b, 5), d.normal(0, 2, b, 5)) for b in (3, 2)],
+    "16.6": lambda d: [(*(d.normal(0, 1, 4, 3) for _ in range(3)), training) for training in (False, True)],
+    "16.8": lambda d: [(d.uniform(0.5, 12, b, 3), d.uniform(0.3, 5, b, 3), d.uniform(0.1, 4, b, 3)) for b in (2, 4)],
+    "16.9": lambda d: [(d.normal(-20, 4, 6, 4),), (d.normal(-800, 5, 3, 2),)],
+    "16.10": lambda d: [(d.normal(-20, 2, 6, 4),), (d.normal(-800, 2, 3, 2),)],
+    "16.11": lambda d: [(d.normal(0, 1.5, 4, 6),), (d.normal(0, 1.5, 2, 3, 5),)],
+    "16.12": lambda d: [
+        (d.normal(-9, 2, b), d.normal(0, 1, b, 3), d.normal(0, 1, b, 3), d.normal(-4, 1, b), d.normal(0, 1, b))
+        for b in (4, 2)
+    ],
+    "16.13": lambda d: [(d.normal(0, 1, 5, 3),), (d.normal(0, 1, 2, 4),)],
+    "16.14": lambda d: [(d.integers(0, 5), d.integers(0, 6), 7, d.integers(10, 45)) for _ in range(5)],
+    "16.15": lambda d: [([d.normal(90, 9, n) for n in sizes],) for sizes in ((5, 5, 2), (1, 7), (4,))],
+    "16.16": lambda d: [tuple(d.normal(0, 1, b, 3) for _ in range(3)) for b in (5, 2)],
+    "16.18": lambda d: [(d.normal(0, 2, n), d.normal(0, 2, n)) for n in (2, 4, 3)],
+    "16.21": lambda d: [
+        (d.integers(0, 30, n).float(), d.uniform(0.5, 25, n).float(), d.uniform(0.5, 9, n).float()) for n in (5, 3)
+    ],
+}
+
+
+def _other_samples(draw: Draw) -> Callable:
+    """Outros sorteios da mesma resposta, para o que se julga por estatísticas."""
+    seed = draw.integers(1, 2**31)
+
+    def measure(answer):
+        torch.manual_seed(seed)
+        return EXERCISES["03.1"].measure(answer)
+
+    return measure
+
+
+def _surrogate(draw: Draw) -> Callable:
+    center, noise = draw.uniform(-3, 3), draw.normal(0, 1, 6, 2)
+    return behaviour(lambda surrogate: lesson_02.surrogate_gradient(surrogate, center=center, noise=noise))
+
+
+def _straight_through(draw: Draw) -> Callable:
+    seed = draw.integers(1, 2**31)
+    return behaviour(lambda answer: lesson_05.one_hot_measure(answer, seed=seed))
+
+
+def _diagnoses(draw: Draw) -> Callable:
+    losses = draw.shuffled(list(lesson_08.LOSSES) * 2)
+    return behaviour(lambda diagnose: tuple(diagnose(loss) for loss in losses))
+
+
+def _diagnosed(samplers: list) -> Callable[[Draw], Callable]:
+    def measure(draw: Draw) -> Callable:
+        shuffled = draw.shuffled(samplers)
+        return behaviour(lambda diagnose: tuple(diagnose(sampler) for sampler in shuffled))
+
+    return measure
+
+
+def _compasses(draw: Draw) -> Callable:
+    readings = [(draw.uniform(-3, 3, n).tolist(), draw.uniform(0.3, 4, n).tolist()) for n in (2, 5, 3)]
+    return behaviour(lambda fuse: lesson_11.fused(fuse, readings))
+
+
+def _generations(draw: Draw) -> Callable:
+    cases = tuple(
+        (
+            lesson_15.linear_denoiser(draw.uniform(-2, 2), draw.uniform(0.2, 2)),
+            draw.normal(0, 1, n, 2),
+            torch.linspace(4, -3, steps, dtype=torch.float64),
+        )
+        for n, steps in ((4, 5), (2, 8))
+    )
+    return behaviour(lambda answer: lesson_15.generated(answer, cases))
+
+
+def _completions(draw: Draw) -> Callable:
+    codes = draw.integers(0, lesson_08.N_CODES - 1, 3, lesson_08.PLACES)
+    return behaviour(lambda answer: lesson_08.completed(answer, codes))
+
+
+def _series(draw: Draw) -> Callable:
+    settings = tuple((draw.uniform(0.2, 0.9), draw.uniform(0.15, 0.7)) for _ in range(2))
+    return behaviour(lambda answer: lesson_09.moments(answer, settings))
+
+
+_BEHAVIOURS: dict[str, Callable[[Draw], Callable]] = {
+    "02.1": _surrogate,
+    "03.1": _other_samples,
+    "05.3": _straight_through,
+    "08.1": _diagnoses,
+    "08.5": _completions,
+    "09.5": _series,
+    "11.3": _diagnosed(list(lesson_11.SAMPLERS)),
+    "11.4": _compasses,
+    "15.3": _generations,
+    "16.5": _diagnosed([sampler for sampler, _ in lesson_16.SAMPLERS] * 2),
+}
+
+
+# A ELBO final do exercício 00.3 em 1.500 imagens com uma metade apagada; de uma semente a outra muda até 7 nats.
+_HALVES = {"de cima": -71.0, "de baixo": -70.0, "esquerda": -77.0, "direita": -64.0}
+
+
+def _half_erased(draw: Draw) -> World:
+    half = list(_HALVES)[draw.integers(0, 3)]
+
+    def change(train):
+        x = train.x[:1500].reshape(-1, 28, 28).clone()
+        parts = {"de cima": x[:, :14], "de baixo": x[:, 14:], "esquerda": x[:, :, :14], "direita": x[:, :, 14:]}
+        parts[half].zero_()
+        return replace(train, x=x.reshape(-1, 784), y=train.y[:1500])
+
+    return World("train", change, _HALVES[half], 15.0)
+
+
+def _moved_reward(draw: Draw) -> World:
+    shift = draw.uniform(-0.6, -0.35)
+    answer = EXERCISES["02.6"].solution + shift
+    return World("reward", lambda reward: lambda z: reward(z - shift), answer, EXERCISES["02.6"].tolerance)
+
+
+_WORLDS: dict[str, Callable[[Draw], World]] = {"00.3": _half_erased, "02.6": _moved_reward}

@@ -1,0 +1,110 @@
+"""A turma de uma vez: uma figura de exercícios × alunos, e os erros pelo nome, com quantos o cometeram."""
+
+import base64
+import html
+import io
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+
+from vae_lessons import style
+from vae_lessons.files import write_atomically
+from vae_lessons.teach.correct import Row, saved
+
+REPORT = "turma.html"
+_ORDER = ("⏳", "❌", "✅")
+_SIGNS = {"⏳": "", "❌": "×", "✅": "✓"}
+_STYLE = """
+body { font: 1.05rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+img { max-width: 100%; background: #fff; }
+table { border-collapse: collapse; } td, th { padding: .3rem .8rem .3rem 0; text-align: left; vertical-align: top; }
+td.n { text-align: right; white-space: nowrap; }
+@media (prefers-color-scheme: dark) { body { background: #16181d; color: #e6e6e6; } }
+"""
+
+
+class Slip(NamedTuple):
+    """Um erro que a turma cometeu. reason: o que se disse a quem o cometeu · students: quem."""
+
+    exercise: str
+    reason: str
+    students: tuple[str, ...]
+
+
+def write_report(graded: Path) -> Path:
+    """Grava em `graded`, que `correct` encheu, uma página com a figura e os erros; devolve o caminho dela.
+
+    Levanta FileNotFoundError se nada se corrigiu ali.
+    """
+    results = {student: [row for rows in by.values() for row in rows] for student, by in saved(graded).items()}
+    if not results:
+        raise FileNotFoundError(f"não há correção em {graded}. Rode antes: python -m vae_lessons.teach correct …")
+    path = graded / REPORT
+    write_atomically(path, report_page(results).encode("utf-8", "replace"))
+    return path
+
+
+def report_page(results: dict[str, list[Row]]) -> str:
+    """Um arquivo HTML inteiro, que se abre sem rede."""
+    buffer = io.BytesIO()
+    class_figure(results).savefig(buffer, format="png", dpi=144)
+    picture = base64.b64encode(buffer.getvalue()).decode()
+    right = sum(row.status == "✅" for rows in results.values() for row in rows)
+    total = sum(map(len, results.values()))
+    alt = f"Exercícios nas linhas, alunos nas colunas: {right} de {total} respostas certas."
+    rows = "".join(
+        f'<tr><td class="n">{len(slip.students)}</td><td>{slip.exercise}</td><td>{html.escape(slip.reason)}</td>'
+        f"<td>{html.escape(', '.join(slip.students))}</td></tr>\n"
+        for slip in named_mistakes(results)
+    )
+    table = (
+        f"<table><tr><th>Quantos</th><th>Exercício</th><th>O que se disse</th><th>Quem</th></tr>\n{rows}</table>"
+        if rows
+        else "<p>Nenhum erro dos que têm nome.</p>"
+    )
+    return (
+        '<!doctype html>\n<html lang="pt-BR"><head><meta charset="utf-8"><title>A turma</title>'
+        f"<style>{_STYLE}</style></head>\n<body><h1>A turma: {len(results)} alunos</h1>\n"
+        f'<p><img src="data:image/png;base64,{picture}" alt="{html.escape(alt)}"></p>\n'
+        f"<h2>Os erros, pelo nome</h2>\n{table}</body></html>\n"
+    )
+
+
+def named_mistakes(results: dict[str, list[Row]]) -> list[Slip]:
+    """Os erros com nome, os mais cometidos primeiro."""
+    made: dict[tuple[str, str], list[str]] = {}
+    for student, rows in results.items():
+        for row in rows:
+            if row.mistake:
+                made.setdefault((row.exercise, row.mistake), []).append(student)
+    slips = [Slip(exercise, reason, tuple(students)) for (exercise, reason), students in made.items()]
+    return sorted(slips, key=lambda slip: (-len(slip.students), slip.exercise, slip.reason))
+
+
+def class_figure(results: dict[str, list[Row]]) -> Figure:
+    """Exercícios nas linhas, do mais fácil ao mais difícil; alunos nas colunas, do que mais acertou ao que menos."""
+    status = {(row.exercise, student): row.status for student, rows in results.items() for row in rows}
+    by_exercise = Counter({exercise: 0 for exercise, _ in status})
+    by_student = Counter(dict.fromkeys(results, 0))
+    for (exercise, student), sign in status.items():
+        by_exercise[exercise] += sign == "✅"
+        by_student[student] += sign == "✅"
+    exercises = sorted(by_exercise, key=lambda exercise: (-by_exercise[exercise], exercise))
+    students = sorted(by_student, key=lambda student: (-by_student[student], student))
+    grid = [[_ORDER.index(status.get((exercise, student), "⏳")) for student in students] for exercise in exercises]
+    fig = Figure(figsize=(max(4.0, 1.6 + 0.22 * len(students)), 1.8 + 0.22 * len(exercises)), layout="constrained")
+    ax = fig.subplots()
+    ax.imshow(grid, cmap=ListedColormap([style.BLANK, style.WRONG, style.RIGHT]), vmin=0, vmax=2, aspect="equal")
+    for y, row in enumerate(grid):
+        for x, value in enumerate(row):
+            ax.text(x, y, _SIGNS[_ORDER[value]], ha="center", va="center", color="white", fontsize=8)
+    ax.set_xticks(range(len(students)), [name[:24] for name in students], rotation=90, fontsize=7)
+    labels = [f"{exercise}  {by_exercise[exercise]}/{len(students)}" for exercise in exercises]
+    ax.set_yticks(range(len(exercises)), labels, fontsize=7)
+    ax.set_title("✓ certo   × errado   vazio: em branco", fontsize=9, loc="left")
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+    return fig
