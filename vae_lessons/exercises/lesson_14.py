@@ -237,7 +237,7 @@ EXERCISES = (
             ),
         ),
         measure=behaviour(_behaviour_of_shelf),
-        insight="Cada visita tem uma estante diferente, e a média delas é o modelo.",
+        insight="Cada visita tem uma estante diferente, e no primeiro lugar cada filme sai com a frequência que o modelo lhe dá.",
         hint="A primeira posição deve ter as frequências da softmax; a segunda, as da softmax sem o filme já sorteado.",
     ),
     Exercise(
