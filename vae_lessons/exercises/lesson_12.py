@@ -223,6 +223,7 @@ EXERCISES = (
             *reduced(lambda log_density_of_u, x, library: _log_density(log_density_of_u, x, library), "as células"),
         ),
         measure=on_cases(_some_counts(0, 4, 6), _some_counts(1, 2, 9)),
+        hint="Os logaritmos se somam: confira se somou o log da derivada, e não a derivada, e sobre todos os genes.",
         insight="Muda a variável, e não o que ela é: continua uma densidade, que se integra e não se soma.",
     ),
     Exercise(
@@ -252,6 +253,7 @@ EXERCISES = (
             ),
         ),
         measure=on_cases((_MEANS, _THETAS, 0.25), (_MEANS, _THETAS.flip(0), 0.9)),
+        hint="Multiplique por p a taxa da Poisson, que é Gama, e veja o que muda na Gama.",
         insight="A família se conserva: por isso a captura imperfeita, sozinha, não infla zeros.",
     ),
     Exercise(
