@@ -321,7 +321,7 @@ EXERCISES = (
             ),
         ),
         measure=on_cases(*_MODE_CASES),
-        insight="A ELBO é uma média sobre q(z|x). Com z na média de q, o número é outro, quase sempre maior.",
+        insight="A ELBO é uma média sobre q(z|x). Com z na média de q, o número é outro; no VAE da célula, maior.",
     ),
     Exercise(
         id="16.7",
@@ -480,7 +480,7 @@ EXERCISES = (
             ),
         ),
         measure=on_cases(*_EPOCHS),
-        insight="A média de uma época não depende do tamanho do lote: é um teste que vale para todo treino.",
+        insight="A média de uma época não depende do tamanho do lote: o mesmo conjunto, cortado de outro jeito, testa isso.",
     ),
     Exercise(
         id="16.16",
