@@ -21,6 +21,7 @@ _NOT_PROSE = (
     re.compile(r"</?[A-Za-z][^<>]*>"),
     re.compile(r"&\w+;"),
     re.compile(r"""(?<!\w)(["'])[\w.-]+\1(?!\w)"""),  # valores citados: "digits", 'auto'
+    re.compile(r"[\w.-]+(?:/[\w.-]+)?,? \(?(?:PR )?#\d+"),  # um repositório e o número de uma conversa
     re.compile(r"^ +(python3?|pip|from|import|\w+ = ).*$", re.M),  # exemplos de código em docstrings
     re.compile(r"\b\w+(?:\.\w+)*\([^()\n]*\)"),  # chamadas: load("digits")
 )

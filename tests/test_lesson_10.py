@@ -176,6 +176,28 @@ def test_layers_keep_the_type_take_gradients_and_accept_one_set_of_parameters_pe
         assert all(output.isfinite().all() for output in outputs)
 
 
+@pytest.mark.parametrize("length", [0.0, 1e-9, 1e-4])
+def test_a_w_that_vanishes_keeps_the_account_of_the_density(draw, length):
+    z, u, w = draw(20, 2), draw(2), torch.tensor([length, 0.0]).double()
+    _, log_det = jacobian_log_det(planar, z, u, w, 0.3)
+    torch.testing.assert_close(planar(z, u, w, 0.3)[1], log_det, rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_parameters_far_out_give_finite_densities_and_gradients(dtype):
+    z, w = torch.zeros(1, 2, dtype=dtype), torch.tensor([1.0, 0.0], dtype=dtype)
+    u, beta = (-900.0 * w).requires_grad_(), torch.tensor(-900.0, dtype=dtype, requires_grad=True)
+    for layer, parameters, leaf in ((planar, (u, w, 0.0), u), (radial, (z[0], 1.0, beta), beta)):
+        _, log_det = layer(z, *parameters)
+        (gradient,) = torch.autograd.grad(log_det.sum(), leaf)
+        assert log_det.isfinite().all()
+        assert gradient.isfinite().all()
+
+
+def test_a_long_w_too_folds_the_plane_when_the_brake_is_divided_by_its_length():
+    assert_right("10.2", ([0.1, 0.0], [6.0, 0.0], [0.0, 0.0]))
+
+
 def test_a_determinant_that_is_almost_zero_keeps_its_digits_in_single_precision():
     w = torch.tensor([1.0, 0.0])
     _, log_det = planar(torch.tensor([[0.0, 0.0], [3.0, 0.0]]), -30 * w, w, 0.0)

@@ -208,8 +208,8 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 ((-4.0, 0.0), (2.0, 0.0), (0.0, 0.0)),
-                "com ‖w‖ ≥ 1 esta versão empurra u até demais, e o determinante fica positivo. O que acontece com a "
-                "correção quando w encolhe?",
+                "com ‖w‖ ≥ 1 e estes u e z, o determinante não fica negativo. O que acontece com a correção quando w "
+                "encolhe?",
             ),
             Mistake(
                 ((0.5, 0.0), (0.5, 0.0), (0.0, 0.0)),
