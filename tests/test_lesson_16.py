@@ -116,6 +116,7 @@ WRONG = [
     ("16.2", lambda mean, log_var: 0.5 * (mean**2 + log_var.exp() - 1 - 0.5 * log_var), "o logaritmo ainda"),
     ("16.3", lambda x, mean: -0.5 * (x - mean).square().sum(-1), "falta a constante"),
     ("16.4", lambda x, logits: x * logits - F.softplus(logits) + math.log(2), "depende dele"),
+    ("16.4", lambda x, t: x * t - F.softplus(t) + (t / torch.tanh(t / 2)).log(), "apareceu NaN"),
     ("16.5", lambda sampler: "certo", "todos estão certos"),
     (
         "16.5",
@@ -143,6 +144,7 @@ WRONG = [
     ("16.16", lambda mean, log_var, noise: mean + log_var.exp().sqrt(), "um desvio longe"),
     ("16.17", lambda hits, held: (hits.sum() / held.sum()).item(), "pesa mais"),
     ("16.18", lambda u, w: u, "o mapa se dobra"),
+    ("16.18", lambda u, w: u + (F.softplus(w @ u) - 1 - w @ u) * w, "falta dividir"),
     ("16.19", lambda z, e: 2 * ((z - e).square().sum(),), "move os dois"),
     ("16.20", lambda z, e: e, "nenhum gradiente chega a z"),
     ("16.20", lambda z, e: z - (z - e).detach(), "sem giro"),

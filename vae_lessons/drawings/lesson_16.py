@@ -21,9 +21,11 @@ def spreads(draws: Mapping[str, Tensor], log_density: Tensor, grid: Tensor) -> F
             counts, _ = torch.histogram(values, edges, density=True)
             ax.stairs(counts, edges, fill=True, color=MIST, edgecolor=BLUE)
             ax.plot(grid, log_density.exp(), color=BLACK, label="o que se pediu")
-            ax.set(title=name, xlabel="z", ylim=(0, 1.6))
+            ax.set(title=name, xlabel="z", ylim=(0, 1.9))
+            if counts.max() > 1.9:
+                ax.text(0.15, 1.7, f"↑ sobe até {number(counts.max().item(), 0)}")
         fig.axes[0].set_ylabel("densidade")
-        fig.axes[0].legend()
+        fig.axes[-1].legend(loc="upper right")
         style.decimal_commas(fig)
     return fig
 
@@ -112,9 +114,10 @@ def two_losses(rows: Mapping[str, Mapping[str, float]]) -> Figure:
         fig = Figure(figsize=(8.2, 2.2))
         for ax, quantity in zip(fig.subplots(1, 2, sharey=True), ("KL", "reconstrução"), strict=True):
             values = [row[quantity] for row in rows.values()]
+            widest = max(max(row.values()) for row in rows.values())
             bars = ax.barh(list(rows), values, color=[ORANGE, BLUE], height=0.6)
             ax.bar_label(bars, [number(value, 1) for value in values], padding=4)
-            ax.set(title=f"{quantity}, em nats por imagem", xlim=(0, 1.25 * max(values)))
+            ax.set(title=f"{quantity}, em nats por imagem", xlim=(0, 1.2 * widest))
             ax.tick_params(axis="y", colors=GREY)
         fig.axes[0].invert_yaxis()
         style.decimal_commas(fig)

@@ -43,7 +43,16 @@ _DENSITY_CASES = ((_draws(0, 4, 3), _draws(1, 4, 3)), (3 * _draws(2, 2, 5), _dra
 _GREY_CASES = (
     (torch.rand(3, 4, generator=torch.Generator().manual_seed(0)), 2 * _draws(1, 3, 4)),
     (torch.tensor([[0.0, 1.0, 0.5]]), torch.tensor([[-4.0, 0.7, 5.0]])),
+    (torch.tensor([[0.3, 0.8]]), torch.tensor([[0.0, 2.0]])),
 )
+
+
+def _divided_by_the_constant(x: Tensor, logits: Tensor) -> Tensor:
+    healthy, sick = (
+        which(x, logits) for which in (specimen("cinza como bit").cured, specimen("cinza como bit").broken)
+    )
+    return 2 * sick - healthy
+
 
 # Sala 2, o sorteio.
 
@@ -278,10 +287,7 @@ EXERCISES = (
         solution=specimen("cinza como bit").cured,
         mistakes=(
             _still_sick("cinza como bit", "em [0, 1], isto não integra 1. Some o logaritmo da constante que falta."),
-            Mistake(
-                lambda x, logits: x * logits - F.softplus(logits) - torch.log(logits / torch.tanh(logits / 2)),
-                "a constante multiplica a densidade: o logaritmo dela se soma.",
-            ),
+            Mistake(_divided_by_the_constant, "a constante multiplica a densidade: o logaritmo dela se soma."),
             Mistake(
                 lambda x, logits: x * logits - F.softplus(logits) + math.log(2),
                 "log 2 é a constante só onde o logit é zero; ela depende dele.",
@@ -321,7 +327,7 @@ EXERCISES = (
             ),
         ),
         measure=on_cases(*_MODE_CASES),
-        insight="A ELBO é uma média sobre q(z|x). Com z na média de q, o número é outro, quase sempre maior.",
+        insight="A ELBO é uma média sobre q(z|x). Com z na média de q, o número é outro; no VAE da célula, maior.",
     ),
     Exercise(
         id="16.7",
@@ -423,6 +429,10 @@ EXERCISES = (
                 ),
                 "faltou o log det: sem ele, log q é o da densidade antes do fluxo.",
             ),
+            Mistake(
+                lambda log_likelihood, z0, zk, log_q0, log_det: log_likelihood - log_q0 + log_det,
+                "faltou a prior: a ELBO tem três parcelas, e a sua, duas.",
+            ),
         ),
         measure=on_cases(*_FLOW_CASES),
         insight="Com a prior em z0, o fluxo pode levar z para onde quiser sem pagar por isso.",
@@ -480,7 +490,7 @@ EXERCISES = (
             ),
         ),
         measure=on_cases(*_EPOCHS),
-        insight="A média de uma época não depende do tamanho do lote: é um teste que vale para todo treino.",
+        insight="A média de uma época não depende do tamanho do lote: o mesmo conjunto, cortado de outro jeito, testa isso.",
     ),
     Exercise(
         id="16.16",
@@ -520,6 +530,10 @@ EXERCISES = (
                 "norma por norma ao quadrado", "w/‖w‖ tem norma 1, e w · w/‖w‖ é ‖w‖, não 1: confira quanto dá wᵀû."
             ),
             Mistake(_unconstrained, "você devolveu u como veio: se wᵀu < −1, o mapa se dobra."),
+            Mistake(
+                lambda u, w: u + (F.softplus(w @ u) - 1 - w @ u) * w,
+                "falta dividir: somar s·w a u soma s‖w‖² ao produto, e não s.",
+            ),
             Mistake(
                 lambda u, w: u + (F.softplus(w @ u) - 1) * w / w.norm() ** 2,
                 "faltou tirar o wᵀu que já estava em u: o produto final deve ser softplus(wᵀu) − 1.",

@@ -10,7 +10,7 @@ from vae_lessons.museum.specimen import Specimen
 
 def weighted_average(log_w: Tensor) -> Tensor:
     """A cota de Burda et al. (2016), em nats, dos pesos de importância de K amostras. log_w: [K, B] -> [B]."""
-    return (torch.softmax(log_w, 0) * log_w).sum(0)  # defeito
+    return (torch.softmax(log_w, 0).detach() * log_w).sum(0)  # defeito
 
 
 def importance_bound(log_w: Tensor) -> Tensor:

@@ -89,7 +89,7 @@ SPECIMENS = (
     Specimen(
         "média das médias",
         *(mean_of_means, mean_of_all),
-        seen_in="scvi-tools #1854; parente: YannDubs/disentangling-vae #70",
+        seen_in="catalyst #799; nolearn #247; parentes: scvi-tools #1854 e YannDubs/disentangling-vae #70",
         check="a média não depende de como se corta em lotes",
         error=_uneven_batches,
         tolerance=1e-5,
@@ -125,7 +125,7 @@ SPECIMENS = (
     Specimen(
         "divisão por ninguém",
         *(divided_by_empty, mean_over_those_with_targets),
-        seen_in="ustcml/RecStudio #24",
+        seen_in="ustcllm/RecStudio #24",
         check="um usuário sem nada a acertar",
         error=_with_an_empty_user,
         tolerance=1e-6,

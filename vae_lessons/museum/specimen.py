@@ -9,7 +9,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Specimen:
     """name: como se pede · broken, cured: a função com o defeito e sem ele, com os mesmos argumentos ·
-    seen_in: onde ele foi visto, e quase sempre já curado · check: em palavras, a medida que o acusa ·
+    seen_in: onde ele foi visto, curado ou relatado · check: em palavras, a medida que o acusa ·
     error: uma função com esses argumentos → essa medida, que a curada deixa abaixo de `tolerance` ·
     caught_by: o teste do repositório, ou a célula de uma lição, que falha se o defeito entra no pacote ou nela."""
 

@@ -87,7 +87,7 @@ SPECIMENS = (
     Specimen(
         "soma com média",
         *(sum_and_mean, sum_and_sum),
-        seen_in="pytorch/examples #234 e #294; AntixK/PyTorch-VAE #11 e #56; keras #6015",
+        seen_in="zdebruine/MMVAE PR #19; pytorch/examples PR #226; AntixK/PyTorch-VAE #56; keras-molecules #59",
         check="valor conhecido: D log 2 com um decodificador mudo",
         error=_known_bound,
         tolerance=1e-5,
@@ -114,7 +114,7 @@ SPECIMENS = (
     Specimen(
         "cinza como bit",
         *(cross_entropy_of_greys, density_of_greys),
-        seen_in="pyro #539",
+        seen_in="o tutorial de VAE de pyro, #529 e #539",
         check="a densidade integra 1",
         error=_total_mass_of_greys,
         tolerance=1e-6,
