@@ -47,14 +47,14 @@ def simplex_clouds(clouds: Mapping[str, Tensor], corners: Sequence[str]) -> Figu
     """clouds: nome → proporções [n, 3] · corners: o nome de cada vértice."""
     vertices = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.5, math.sqrt(3) / 2]], dtype=torch.float64)
     with matplotlib.rc_context(style.RC):
-        fig = Figure(figsize=(8.2, 3.2))
+        fig = Figure(figsize=(8.2, 3.6))
         for ax, (name, theta) in zip(fig.subplots(1, len(clouds)), clouds.items(), strict=True):
             ax.plot(*torch.cat([vertices, vertices[:1]]).T, color=GREY, linewidth=1)
             ax.plot(*(theta.double() @ vertices).T, ".", color=BLUE, markersize=3, alpha=0.35)
             shifts = ((-0.03, -0.07, "right"), (0.03, -0.07, "left"), (0, 0.04, "center"))
             for (x, y), corner, (dx, dy, side) in zip(vertices.tolist(), corners, shifts, strict=True):
                 ax.text(x + dx, y + dy, corner, ha=side, va="bottom" if dy > 0 else "center", fontsize=9)
-            ax.set(aspect="equal", xlim=(-0.22, 1.22), ylim=(-0.14, 1.0))
-            ax.set_title(name)
+            ax.set(aspect="equal", xlim=(-0.22, 1.22), ylim=(-0.14, 1.16))
+            ax.text(0.5, 1.08, name, ha="center", va="center", fontsize=11)
             ax.axis("off")
     return fig

@@ -71,7 +71,7 @@ def cdf(z: Tensor, alpha: Tensor) -> Tensor:
 
 
 def quantile(alpha: Tensor, u: Tensor) -> Tensor:
-    """O z em que F(z; α) = u, por bissecção: na forma de alpha e u, que são iguais."""
+    """O z em que F(z; α) = u, por bisseção: na forma de alpha e u, que são iguais."""
     low, high = torch.zeros_like(alpha), torch.full_like(alpha, 4 * _MOST_Z)
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
