@@ -1,4 +1,4 @@
-"""Exercícios da lição 15: a massa de uma densidade, o peso do ruído, gerar sem dados, Jensen–Shannon e bits por dimensão."""
+"""Exercícios da lição 15: a massa de uma densidade, o peso do ruído, gerar sem sorteios, Jensen–Shannon e bits por dimensão."""
 
 import math
 from itertools import pairwise
@@ -70,7 +70,7 @@ _SNRS = (
     (torch.tensor([[400.0], [2.0]]).double(), torch.tensor([[100.0], [0.01]]).double()),
 )
 
-# 15.3: gerar sem dados.
+# 15.3: gerar sem sorteios.
 
 
 def _levels(log_snr: Tensor) -> tuple[Tensor, Tensor]:
