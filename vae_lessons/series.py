@@ -46,7 +46,7 @@ LESSONS = (
     ),
     Lesson(
         *("11", "11_reparametrizacao_implicita.ipynb", "Reparametrização implícita"),
-        *("E se z for um ângulo?", ("02", "03"), (), (55, 65)),
+        *("E se z for um ângulo?", ("02", "03"), (), (60, 70)),
     ),
     Lesson(
         *("12", "12_expressao_genica.ipynb", "Expressão gênica"),
@@ -62,7 +62,7 @@ LESSONS = (
     ),
     Lesson(
         *("15", "15_outros_modelos.ipynb", "Outros modelos"),
-        *("E sem um VAE?", ("03",), ("08", "09"), (55, 75)),
+        *("E sem um VAE?", ("03",), ("08", "09"), (55, 80)),
     ),
     Lesson(
         *("16", "16_museu_de_bugs.ipynb", "Museu de bugs"),
