@@ -76,7 +76,7 @@ def success_bars(rates: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
                 ax.plot(values, [y] * len(values), "o", color=WHITE, markeredgecolor=BLACK, markersize=5)
         ax.set_yticks(range(len(rates)), list(rates))
         ax.invert_yaxis()
-        ax.set(xlabel="fração das frases de teste que viram exatamente a esperada", xlim=(0, 1))
+        ax.set(xlabel="fração das frases que viram exatamente a esperada", xlim=(0, 1))
         ax.legend(loc="lower right")
     style.decimal_commas(fig)
     return fig
