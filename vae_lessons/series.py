@@ -54,7 +54,7 @@ LESSONS = (
     ),
     Lesson(
         *("13", "13_topicos_em_textos.ipynb", "Tópicos em textos"),
-        *("De que falam as páginas?", ("03",), ("06", "11"), (55, 60)),
+        *("De que falam as páginas?", ("03",), ("06", "11"), (55, 65)),
     ),
     Lesson(
         *("14", "14_recomendacao.ipynb", "Recomendação"),
