@@ -590,8 +590,8 @@ EXERCISES = (
                 "a Poisson é o limite de θ grande; com θ pequeno não serve.",
             ),
             Mistake(
-                lambda x, mean, theta: specimen("diferença de gigantes").broken(x, mean, theta.clamp(max=1e4)),
-                "limitar θ muda a distribuição um pouco, e a diferença ainda se perde.",
+                lambda x, mean, theta: specimen("diferença de gigantes").broken(x, mean, theta.clamp(max=1e3)),
+                "limitar θ evita os números grandes, mas muda a distribuição: com θ = 1000 ela ainda não é a que se pede.",
             ),
         ),
         measure=on_cases(*_COUNT_CASES),
