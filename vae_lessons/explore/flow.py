@@ -378,7 +378,7 @@ def _controls() -> dict[str, widgets.Widget]:
             ["A energia inteira desde o primeiro passo", "A energia cresce durante o treino"],
         ),
         "brake": choice(
-            BRAKES, BRAKES[1], "o freio da camada", ["u é corrigido, e a camada tem inversa", "u entra como está"]
+            BRAKES[::-1], BRAKES[1], "o freio da camada", ["u entra como está", "u é corrigido, e a camada tem inversa"]
         ),
         "u1": coordinate("u₁", -2.0, "A coordenada horizontal de u"),
         "u2": coordinate("u₂", 0.6, "A coordenada vertical de u"),

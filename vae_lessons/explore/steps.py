@@ -265,11 +265,13 @@ def _controls() -> dict[str, widgets.Widget]:
         ),
         "shape": widgets.ToggleButtons(
             options=[(name, shape) for shape, name in _NAMES.items()],
+            tooltip="os dados",
             tooltips=["Os dados são uma normal", "Os dados são duas normais separadas"],
             **toggle,
         ),
         "adjusted": widgets.ToggleButtons(
             options=[("fixa", False), ("ajustada", True)],
+            tooltip="a variância da volta",
             tooltips=["A variância de q(z_s|z_t, x)", "A melhor variância de cada passo"],
             **toggle,
         ),

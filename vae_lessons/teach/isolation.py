@@ -100,10 +100,17 @@ def enter(separated: frozenset[str], scratch: Path, hidden: list[Path], limits: 
     if "processes" in separated:
         _become_child(own_processes=False)
     os.chdir(scratch)
+    _keep_temporary_files_in(scratch)
     _limit(limits)
     _drop_privileges(outsider)
     run()
     os._exit(0)
+
+
+def _keep_temporary_files_in(scratch: Path) -> None:
+    """O que as bibliotecas guardam na pasta temporária, como o cache do compilador do torch, que já não se escreve."""
+    os.environ.update(TMPDIR=str(scratch), TORCHINDUCTOR_CACHE_DIR=str(scratch / ".torchinductor"))
+    tempfile.tempdir = str(scratch)
 
 
 def die_with_parent() -> None:
