@@ -1,31 +1,14 @@
 """A lição 08: as funções que ela escreve, e os exercícios, com respostas certas de outro jeito e erradas com nome."""
 
-import ast
 import math
-from pathlib import Path
 
-import nbformat
 import pytest
 import torch
 from answers import assert_right, assert_told, each_right, each_wrong
+from lesson_code import written_in
 from torch.nn import functional as F
 
-LESSON = Path(__file__).resolve().parent.parent / "notebooks" / "08_vq_vae.ipynb"
-
-
-def written_in_the_lesson(*names):
-    """As funções, como a lição as escreve."""
-    space = {"torch": torch, "F": F, "math": math}
-    for cell in nbformat.read(LESSON, as_version=4).cells:
-        if cell.cell_type == "code":
-            wanted = [n for n in ast.parse(cell.source).body if isinstance(n, ast.FunctionDef) and n.name in names]
-            exec("\n\n".join(ast.unparse(node) for node in wanted), space)
-    return [space[name] for name in names]
-
-
-quantize, perplexity, fsq, ema_step, rotate = written_in_the_lesson(
-    "quantize", "perplexity", "fsq", "ema_step", "rotate"
-)
+quantize, perplexity, fsq, ema_step, rotate = written_in("08", "quantize", "perplexity", "fsq", "ema_step", "rotate")
 
 
 def by_the_displacement(loss):

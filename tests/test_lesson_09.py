@@ -1,29 +1,13 @@
 """Os exercícios da lição 09 e as fórmulas dela: respostas certas escritas de outro jeito, e erradas com nome."""
 
-import ast
 import math
-from pathlib import Path
 
-import nbformat
 import pytest
 import torch
 from answers import assert_right, assert_told, each_right, each_wrong
+from lesson_code import written_in
 
-LESSON = Path(__file__).resolve().parent.parent / "notebooks" / "09_hierarquia_e_sequencias.ipynb"
-
-
-def from_the_lesson(*names):
-    """As funções que a lição define numa célula à vista, pelo nome."""
-    space = {"torch": torch, "math": math}
-    for cell in nbformat.read(LESSON, as_version=4).cells:
-        if cell.cell_type == "code" and not cell.metadata.get("jupyter", {}).get("source_hidden"):
-            for node in ast.parse(cell.source).body:
-                if isinstance(node, ast.FunctionDef) and node.name in names:
-                    exec(compile(ast.Module([node], []), str(LESSON), "exec"), space)
-    return [space[name] for name in names]
-
-
-diagonal_gap, merge_gaussians = from_the_lesson("diagonal_gap", "merge_gaussians")
+diagonal_gap, merge_gaussians = written_in("09", "diagonal_gap", "merge_gaussians")
 
 
 def kl(q_mean, q_var, p_mean, p_var):

@@ -1,30 +1,13 @@
 """Os exercícios da lição 10 e as camadas dela: respostas certas escritas de outro jeito, e erradas com nome."""
 
-import ast
 import math
-from pathlib import Path
 
-import nbformat
 import pytest
 import torch
 from answers import assert_right, assert_told, each_right, each_wrong
-from torch.nn import functional as F
+from lesson_code import written_in
 
-LESSON = Path(__file__).resolve().parent.parent / "notebooks" / "10_fluxos_na_posterior.ipynb"
-
-
-def from_the_lesson(*names):
-    """As funções e classes que a lição define numa célula à vista, pelo nome."""
-    space = {"torch": torch, "math": math, "F": F, "nn": torch.nn}
-    for cell in nbformat.read(LESSON, as_version=4).cells:
-        if cell.cell_type == "code" and not cell.metadata.get("jupyter", {}).get("source_hidden"):
-            for node in ast.parse(cell.source).body:
-                if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name in names:
-                    exec(compile(ast.Module([node], []), str(LESSON), "exec"), space)
-    return [space[name] for name in names]
-
-
-planar, radial, MaskedNet, IAF, CouplingFlow = from_the_lesson("planar", "radial", "MaskedNet", "IAF", "CouplingFlow")
+planar, radial, MaskedNet, IAF, CouplingFlow = written_in("10", "planar", "radial", "MaskedNet", "IAF", "CouplingFlow")
 
 
 def normal(value):

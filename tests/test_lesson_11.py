@@ -1,39 +1,27 @@
 """A lição 11: as funções que ela escreve, e os exercícios, com respostas certas de outro jeito e erradas com nome."""
 
-import ast
 import math
-from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 import torch
 from answers import assert_right, assert_told, each_right, each_wrong
+from lesson_code import written_in
 from scipy import stats
 from torch import distributions as td
-from torch.nn import functional as F
 
 from vae_lessons.distributions import Beta, Dirichlet, Gamma, VonMises, kl_divergence
 from vae_lessons.exercises import lesson_11 as exercises
 
-LESSON = Path(__file__).resolve().parent.parent / "notebooks" / "11_reparametrizacao_implicita.ipynb"
-
-
-def written_in_the_lesson(*names):
-    """As funções, como a lição as escreve."""
-    nodes, weights = (torch.from_numpy(each) for each in np.polynomial.legendre.leggauss(200))
-    space = {"torch": torch, "F": F, "math": math, "nodes": nodes, "weights": weights, "Gamma": Gamma}
-    for cell in nbformat.read(LESSON, as_version=4).cells:
-        if cell.cell_type == "code":
-            wanted = [n for n in ast.parse(cell.source).body if isinstance(n, ast.FunctionDef) and n.name in names]
-            exec("\n\n".join(ast.unparse(node) for node in wanted), space)
-    return [space[name] for name in names]
-
-
+nodes, weights = (torch.from_numpy(each) for each in np.polynomial.legendre.leggauss(200))
 cdf, slide, moved, implicit, normal_density, gamma_density, through_the_sampler, augmented, mixture_rsample = (
-    written_in_the_lesson(
+    written_in(
+        "11",
         *("cdf", "slide", "moved", "implicit", "normal_density", "gamma_density"),
         *("through_the_sampler", "augmented", "mixture_rsample"),
+        nodes=nodes,
+        weights=weights,
+        Gamma=Gamma,
     )
 )
 

@@ -1,41 +1,31 @@
 """A lição 12: as funções que ela escreve, e os exercícios, com respostas certas de outro jeito e erradas com nome."""
 
-import ast
-from pathlib import Path
 from typing import NamedTuple
 
-import nbformat
 import numpy as np
 import pytest
 import torch
 from answers import assert_right, assert_told, each_right, each_wrong
+from lesson_code import written_in
 from scipy.special import gamma, roots_genlaguerre
 from torch import Tensor
 from torch.distributions import Poisson
 
 from vae_lessons.distributions import NegativeBinomial, Normal, ZeroInflatedNegativeBinomial
 
-LESSON = Path(__file__).resolve().parent.parent / "notebooks" / "12_expressao_genica.ipynb"
-
-
-def written_in_the_lesson(*names):
-    """As funções e classes, como a lição as escreve."""
-    space = {"torch": torch, "np": np, "NamedTuple": NamedTuple, "Tensor": Tensor, "Normal": Normal, "Poisson": Poisson}
-    space |= {"NegativeBinomial": NegativeBinomial, "ZeroInflatedNegativeBinomial": ZeroInflatedNegativeBinomial}
-    space |= {"gamma": gamma, "roots_genlaguerre": roots_genlaguerre}
-    for cell in nbformat.read(LESSON, as_version=4).cells:
-        if cell.cell_type == "code":
-            wanted = [
-                n
-                for n in ast.parse(cell.source).body
-                if isinstance(n, ast.FunctionDef | ast.ClassDef) and n.name in names
-            ]
-            exec("\n\n".join(ast.unparse(node) for node in wanted), space)
-    return [space[name] for name in names]
-
-
-mixture, LogNormal, Rounded, log_prob_of_total = written_in_the_lesson(
-    "mixture", "LogNormal", "Rounded", "log_prob_of_total"
+KNOWN = {
+    "np": np,
+    "NamedTuple": NamedTuple,
+    "Tensor": Tensor,
+    "Normal": Normal,
+    "Poisson": Poisson,
+    "NegativeBinomial": NegativeBinomial,
+    "ZeroInflatedNegativeBinomial": ZeroInflatedNegativeBinomial,
+    "gamma": gamma,
+    "roots_genlaguerre": roots_genlaguerre,
+}
+mixture, LogNormal, Rounded, log_prob_of_total = written_in(
+    "12", "mixture", "LogNormal", "Rounded", "log_prob_of_total", **KNOWN
 )
 
 # As funções da lição

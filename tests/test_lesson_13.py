@@ -1,36 +1,20 @@
 """A lição 13: as funções que ela escreve, e os exercícios, com respostas certas de outro jeito e erradas com nome."""
 
-import ast
 import math
-from pathlib import Path
 
-import nbformat
 import pytest
 import torch
 from answers import assert_right, assert_told, each_right, each_wrong
+from lesson_code import written_in
 from torch import nn
-from torch.nn import functional as F
 
 from vae_lessons.data import Dataset
 from vae_lessons.distributions import Dirichlet, Normal
 from vae_lessons.models import VAE
 from vae_lessons.training import TrainConfig, fit, fit_many
 
-LESSON = Path(__file__).resolve().parent.parent / "notebooks" / "13_topicos_em_textos.ipynb"
-
-
-def written_in_the_lesson(*names):
-    """As funções, como a lição as escreve."""
-    space = {"torch": torch, "F": F, "math": math, "Normal": Normal}
-    for cell in nbformat.read(LESSON, as_version=4).cells:
-        if cell.cell_type == "code":
-            wanted = [n for n in ast.parse(cell.source).body if isinstance(n, ast.FunctionDef) and n.name in names]
-            exec("\n\n".join(ast.unparse(node) for node in wanted), space)
-    return [space[name] for name in names]
-
-
-page_log_prob, npmi, coherence, diversity, laplace = written_in_the_lesson(
-    "page_log_prob", "npmi", "coherence", "diversity", "laplace"
+page_log_prob, npmi, coherence, diversity, laplace = written_in(
+    "13", "page_log_prob", "npmi", "coherence", "diversity", "laplace", Normal=Normal
 )
 
 

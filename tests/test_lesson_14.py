@@ -1,35 +1,18 @@
 """A lição 14: as funções que ela escreve, e os exercícios, com respostas certas de outro jeito e erradas com nome."""
 
-import ast
 import math
-from pathlib import Path
 from typing import NamedTuple
 
-import nbformat
 import pytest
 import torch
 from answers import assert_right, assert_told, each_right, each_wrong
-from torch import Tensor, nn
-from torch.nn import functional as F
+from lesson_code import written_in
+from torch import Tensor
 
 from vae_lessons.ranking import recall_at_k
 
-LESSON = Path(__file__).resolve().parent.parent / "notebooks" / "14_recomendacao.ipynb"
-
-
-def written_in_the_lesson(*names):
-    """As funções e as classes, como a lição as escreve."""
-    space = {"torch": torch, "nn": nn, "F": F, "math": math, "NamedTuple": NamedTuple, "Tensor": Tensor}
-    for cell in nbformat.read(LESSON, as_version=4).cells:
-        if cell.cell_type == "code":
-            kinds = ast.FunctionDef | ast.ClassDef
-            wanted = [n for n in ast.parse(cell.source).body if isinstance(n, kinds) and n.name in names]
-            exec("\n\n".join(ast.unparse(node) for node in wanted), space)
-    return [space[name] for name in names]
-
-
-hide_some, without, ease, svd, Multinomial, Logistic, Hide = written_in_the_lesson(
-    "hide_some", "without", "ease", "svd", "Multinomial", "Logistic", "Hide"
+hide_some, without, ease, svd, Multinomial, Logistic, Hide = written_in(
+    "14", "hide_some", "without", "ease", "svd", "Multinomial", "Logistic", "Hide", NamedTuple=NamedTuple, Tensor=Tensor
 )
 
 

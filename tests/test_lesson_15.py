@@ -1,40 +1,21 @@
 """A lição 15: as funções que ela escreve, e os exercícios, com respostas certas de outro jeito e erradas com nome."""
 
-import ast
 import math
 from itertools import pairwise
-from pathlib import Path
 
-import nbformat
 import pytest
 import torch
 from answers import assert_right, assert_told, each_right, each_wrong
+from lesson_code import written_in
 from scipy import integrate
-from torch import nn
 from torch.nn import functional as F
 
 from vae_lessons.distributions import Normal, kl_divergence
 
-LESSON = Path(__file__).resolve().parent.parent / "notebooks" / "15_outros_modelos.ipynb"
-
-
-def written_in_the_lesson(*names):
-    """As funções e classes, como a lição as escreve."""
-    space = {"torch": torch, "nn": nn, "F": F, "math": math, "pairwise": pairwise, "Normal": Normal}
-    for cell in nbformat.read(LESSON, as_version=4).cells:
-        if cell.cell_type == "code":
-            wanted = [
-                n
-                for n in ast.parse(cell.source).body
-                if isinstance(n, ast.FunctionDef | ast.ClassDef) and n.name in names
-            ]
-            exec("\n\n".join(ast.unparse(node) for node in wanted), space)
-    return [space[name] for name in names]
-
-
-levels, step_back, gaussian_gap = written_in_the_lesson("levels", "step_back", "gaussian_gap")
+KNOWN = {"pairwise": pairwise, "Normal": Normal}
+levels, step_back, gaussian_gap = written_in("15", "levels", "step_back", "gaussian_gap", **KNOWN)
 NAMES = "mlp", "Autoregressive", "mixture_log_p", "mixture_sample", "Flow", "Made", "parzen_nats"
-_, Autoregressive, mixture_log_p, mixture_sample, Flow, Made, parzen_nats = written_in_the_lesson(*NAMES)
+_, Autoregressive, mixture_log_p, mixture_sample, Flow, Made, parzen_nats = written_in("15", *NAMES, **KNOWN)
 
 
 # As funções da lição
