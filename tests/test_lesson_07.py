@@ -1,56 +1,45 @@
 """A lição 07: o limite sem rótulo que ela define, e os exercícios, com respostas certas de outro jeito e erradas."""
 
 import math
-from pathlib import Path
 
-import nbformat
 import pytest
 import torch
 from answers import assert_right, assert_told, each_right, each_wrong
+from lesson_code import written_in
 
-LESSON = Path(__file__).resolve().parent.parent / "notebooks" / "07_cvae_e_semissupervisao.ipynb"
-
-
-@pytest.fixture(scope="module")
-def unlabelled_bound():
-    """A função, tal como a célula da lição a define."""
-    cells = [cell.source for cell in nbformat.read(LESSON, as_version=4).cells if cell.cell_type == "code"]
-    (source,) = [cell for cell in cells if cell.startswith("def unlabelled_bound(bounds, logits):")]
-    namespace = {"torch": torch}
-    exec(source, namespace)
-    return namespace["unlabelled_bound"]
+(unlabelled_bound,) = written_in("07", "unlabelled_bound")
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_with_the_exact_posterior_the_bound_is_the_log_of_the_sum(unlabelled_bound, dtype):
+def test_with_the_exact_posterior_the_bound_is_the_log_of_the_sum(dtype):
     joint = torch.randn(7, 5, dtype=dtype) * 10 - 100
     assert torch.allclose(unlabelled_bound(joint, joint), joint.logsumexp(-1))
 
 
-def test_no_posterior_over_labels_does_better(unlabelled_bound):
+def test_no_posterior_over_labels_does_better():
     joint = torch.randn(200, 4, dtype=torch.float64)
     assert (unlabelled_bound(joint, torch.randn(200, 4, dtype=torch.float64)) < joint.logsumexp(-1)).all()
 
 
-def test_the_gap_is_the_divergence_between_the_posteriors(unlabelled_bound):
+def test_the_gap_is_the_divergence_between_the_posteriors():
     joint, logits = torch.randn(2, 50, 3, dtype=torch.float64)
     log_q, log_p = logits.log_softmax(-1), joint.log_softmax(-1)
     gap = (log_q.exp() * (log_q - log_p)).sum(-1)
     assert torch.allclose(joint.logsumexp(-1) - unlabelled_bound(joint, logits), gap)
 
 
-def test_a_constant_added_to_the_logits_changes_nothing(unlabelled_bound):
+def test_a_constant_added_to_the_logits_changes_nothing():
     bounds, logits = torch.randn(2, 6, 3, dtype=torch.float64)
     assert torch.allclose(unlabelled_bound(bounds, logits), unlabelled_bound(bounds, logits + 1000))
 
 
-def test_a_sure_label_leaves_only_its_bound(unlabelled_bound):
+def test_a_sure_label_leaves_only_its_bound():
     logits = torch.tensor([[1e5, 0.0, -1e5], [-math.inf, 0.0, -math.inf]])
     bounds = torch.tensor([[-5.0, -7.0, -9.0], [-math.inf, -3.0, -900.0]])
     assert unlabelled_bound(bounds, logits).tolist() == [-5.0, -3.0]
 
 
-def test_gradients_are_finite_at_the_extremes(unlabelled_bound):
+def test_gradients_are_finite_at_the_extremes():
     logits = torch.tensor([[1e5, 0.0, -math.inf], [0.3, -0.2, 0.0]], requires_grad=True)
     bounds = torch.tensor([[-5.0, -700.0, -math.inf], [-1.0, -2.0, -3.0]], requires_grad=True)
     unlabelled_bound(bounds, logits).sum().backward()
