@@ -45,9 +45,8 @@ class Table:
 
     def __repr__(self) -> str:
         lines = [
-            f"{course.hours} horas: {' '.join(lesson.number for lesson in course.essential) or 'nenhuma'} no caminho "
-            f"essencial, {' '.join(lesson.number for lesson in course.whole) or 'nenhuma'} inteiras; sobram "
-            f"{written(course.left)}"
+            f"{course.hours} horas: pelo caminho essencial, {_numbers(course.essential)}; inteiras, "
+            f"{_numbers(course.whole)}; sobram {written(course.left)}"
             for course in self.courses
         ]
         essential, whole = totals(self.lessons)
@@ -110,3 +109,7 @@ def written(minutes: int) -> str:
 
 def _links(lessons: Iterable[Lesson]) -> str:
     return " · ".join(lesson_link(lesson.file, lesson.number) for lesson in lessons) or "—"
+
+
+def _numbers(lessons: Iterable[Lesson]) -> str:
+    return " ".join(lesson.number for lesson in lessons) or "nenhuma"
