@@ -28,11 +28,6 @@ _LOSS_CASES = (
 )
 
 
-def _loss_of(x: Tensor, logits: Tensor, mean: Tensor, log_var: Tensor, *, kl_weight: float = 1.0) -> Tensor:
-    reconstruction = F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(-1)
-    return reconstruction + kl_weight * 0.5 * (mean**2 + log_var.exp() - 1 - log_var).sum(-1)
-
-
 def _both_averaged(x: Tensor, logits: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
     kl = 0.5 * (mean**2 + log_var.exp() - 1 - log_var).mean(-1)
     return F.binary_cross_entropy_with_logits(logits, x, reduction="none").mean(-1) + kl
