@@ -1,17 +1,29 @@
 """Uma turma se corrige inteira, por mais hostil que seja uma entrega: as outras não sentem, e ela tem o que merece."""
 
 import csv
+import io
 import json
 import os
 import re
 import sys
+from types import SimpleNamespace
 
 import nbformat
 import pytest
 from classroom import IDS, LESSON, QUICK, corrected, deliver, submission
 
 from vae_lessons.teach import isolation, lessons, submissions
-from vae_lessons.teach.correct import DETAILS, GRADES, PAGES, SECRET, class_secret, correct, saved
+from vae_lessons.teach.correct import (
+    DETAILS,
+    GRADES,
+    PAGES,
+    SECRET,
+    _Sandbox,
+    _SandboxDied,
+    class_secret,
+    correct,
+    saved,
+)
 from vae_lessons.teach.distribute import distribute
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="A correção só é feita no Linux.")
@@ -287,6 +299,23 @@ def test_a_name_is_never_a_formula_nor_a_tag(tmp_path):
     corrected(tmp_path / "entregas", tmp_path / "notas")
     assert "\n'=1+1," in (tmp_path / "notas" / GRADES).read_text(encoding="utf-8-sig")
     assert "<h1>&lt;b&gt;ana</h1>" in (tmp_path / "notas" / PAGES / "<b>ana.html").read_text(encoding="utf-8")
+
+
+def test_half_a_character_does_not_stop_the_grades(tmp_path):
+    student = b"jos\xe9".decode("utf-8", "surrogateescape")  # de um zip do Windows
+    deliver(tmp_path / "entregas", student, submission({"09.1": "raise ValueError('\\ud800')"}))
+    told = corrected(tmp_path / "entregas", tmp_path / "notas", workers=1)
+    assert told[student]["09.1"][0] == "❌"
+    with (tmp_path / "notas" / GRADES).open(encoding="utf-8-sig", newline="") as file:
+        assert [row["aluno"] for row in csv.DictReader(file)] == ["jos?"] * len(IDS)
+
+
+@pytest.mark.parametrize("line", [b"[" * 10_000, b"{meio"])
+def test_a_reply_that_cannot_be_read_costs_only_its_submission(line):
+    sandbox = _Sandbox([], 0)
+    sandbox.process = SimpleNamespace(stdin=io.BytesIO(), stdout=io.BytesIO(line + b"\n"), poll=lambda: None)
+    with pytest.raises(_SandboxDied):
+        sandbox.ask({})
 
 
 # O que se lê de uma entrega

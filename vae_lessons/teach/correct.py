@@ -86,7 +86,7 @@ def correct(
     results: dict[str, list[Row]] = {task.student: [] for task in tasks}
     for task in tasks:
         results[task.student] += done[task.student, task.lesson]
-    write_atomically(output / GRADES, _csv(results).encode("utf-8-sig"))
+    write_atomically(output / GRADES, _csv(results).encode("utf-8-sig", "replace"))
     write_pages(results, output / PAGES)
     return results
 
@@ -265,7 +265,7 @@ class _Sandbox:
                 process.wait()
                 raise _SandboxDied("a entrega derrubou o processo que a corrigia.")
             return json.loads(line)
-        except OSError as error:
+        except (OSError, ValueError, RecursionError) as error:  # o que a entrega forjou pode não se ler
             raise _SandboxDied("a entrega derrubou o processo que a corrigia.") from error
         finally:
             if process.poll() is not None:
