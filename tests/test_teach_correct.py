@@ -310,6 +310,21 @@ def test_half_a_character_does_not_stop_the_grades(tmp_path):
         assert [row["aluno"] for row in csv.DictReader(file)] == ["jos?"] * len(IDS)
 
 
+def test_the_passwords_of_who_corrects_and_the_corrector_are_out_of_reach(tmp_path, monkeypatch):
+    monkeypatch.setenv("SENHA_DO_SERVIDOR", "abracadabra")
+    spies = {
+        "09.1": "import os\nraise ValueError('SENHA_DO_SERVIDOR' in os.environ)",
+        "09.2": "from vae_lessons.teach.cases import EXERCISES",
+        "09.3": "import vae_lessons\nvae_lessons.teach",
+    }
+    deliver(tmp_path / "entregas", "a", submission(spies))
+    told = corrected(tmp_path / "entregas", tmp_path / "notas", workers=1)["a"]
+    assert "False" in told["09.1"][1]
+    assert "ModuleNotFoundError" in told["09.2"][1]
+    assert "AttributeError" in told["09.3"][1]
+    assert [told[each][0] for each in IDS] == ["❌", "❌", "❌", "✅", "✅"]
+
+
 @pytest.mark.parametrize("line", [b"[" * 10_000, b"{meio"])
 def test_a_reply_that_cannot_be_read_costs_only_its_submission(line):
     sandbox = _Sandbox([], 0)

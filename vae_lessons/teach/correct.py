@@ -11,6 +11,7 @@ import io
 import json
 import os
 import queue
+import re
 import secrets
 import subprocess
 import sys
@@ -32,6 +33,10 @@ from vae_lessons.teach.sandbox import NOT_FOUND, ONE_THREAD
 
 GRADES, DETAILS, SECRET, PAGES = "notas.csv", "detalhes", "segredo.txt", "paginas"
 _MISSING = "não entregou esta lição."
+# As variáveis de ambiente de que o Python e o torch precisam; nas outras, quem corrige pode guardar senhas.
+_HARMLESS = re.compile(
+    r"PATH|HOME|LANG|LC_\w+|TZ|TMPDIR|LD_LIBRARY_PATH|PYTHON\w+|VAE_LESSONS_\w+|VIRTUAL_ENV|CONDA_PREFIX"
+)
 
 
 class Row(NamedTuple):
@@ -282,13 +287,17 @@ class _Sandbox:
                 [sys.executable, "-m", "vae_lessons.teach.sandbox"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                env=os.environ | ONE_THREAD | {"MPLBACKEND": "Agg"},
+                env=_without_passwords() | ONE_THREAD | {"MPLBACKEND": "Agg"},
             )
             self.process.stdin.write(json.dumps(self.settings).encode() + b"\n")
             self.process.stdin.flush()
             if not self.process.stdout.readline():
                 raise RuntimeError("o processo que corrige não começou; veja o erro acima.")
         return self.process
+
+
+def _without_passwords() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if _HARMLESS.fullmatch(name)}
 
 
 def _best(paths: list[Path], lesson: str) -> Path | None:
