@@ -325,6 +325,13 @@ def test_the_passwords_of_who_corrects_and_the_corrector_are_out_of_reach(tmp_pa
     assert [told[each][0] for each in IDS] == ["❌", "❌", "❌", "✅", "✅"]
 
 
+def test_the_page_shows_what_was_delivered_whatever_it_says_of_itself(tmp_path):
+    lie = 'import os\nos.write(3, b\'["found", "09.1", "bonito"]\\n\')\ngap_of_correlation = 3'
+    deliver(tmp_path / "entregas", "a", submission({"09.1": lie}))
+    corrected(tmp_path / "entregas", tmp_path / "notas", workers=1)
+    assert saved(tmp_path / "notas")["a"][LESSON][0].answer.startswith(lie)
+
+
 @pytest.mark.parametrize("line", [b"[" * 10_000, b"{meio"])
 def test_a_reply_that_cannot_be_read_costs_only_its_submission(line):
     sandbox = _Sandbox([], 0)

@@ -177,7 +177,7 @@ class _Corrector(NamedTuple):
     def rows(self, task: Task, reply: dict) -> list[Row]:
         rows = []
         for one in self.rules[task.lesson]:
-            answer = str(reply["found"].get(one.id, ""))
+            answer = reply["found"].get(one.id, "")
             if one.id in reply["measured"] and one.id not in reply["failed"]:
                 judged = verdict(one.id, seed_of(self.secret, one.id), reply["measured"][one.id])
                 rows.append(Row(one.id, judged.status, 0.0, 0.0, judged.message, judged.mistake, answer))

@@ -17,7 +17,6 @@ from vae_lessons.exercises.verdict import Result
 from vae_lessons.teach.slices import Statement, needed, reads, statements
 from vae_lessons.teach.values import TooLarge, encode
 
-_MOST_LETTERS = 20_000  # do código de uma resposta, para a página do aluno
 _SOLVED = re.compile(r"vae_lessons\.(exercises\.lesson_\d\d|teach(\.\w+)*)")
 _WRAPPERS = re.compile(r"\A\s*%%(time|timeit|capture|prun)\b[^\n]*")
 
@@ -49,16 +48,12 @@ class Job(NamedTuple):
 def work(job: Job, measures: dict[str, list[Exercise]], send: Callable[[Any], None]) -> None:
     """Executa e mede, e manda por `send`, na ordem:
 
-    ["found", id, código] de cada exercício achado · ["begin", célula] antes de cada célula ·
-    ["measured", id, [respostas]] com uma resposta por medida · ["end"]. E ["written", id], se um número que se pedia
-    calcular foi escrito à mão.
+    ["begin", célula] antes de cada célula · ["measured", id, [respostas]] com uma resposta por medida · ["end"]. E
+    ["written", id], se um número que se pedia calcular foi escrito à mão.
     """
     hide_solutions()
     cells = [_plain(source) for source in job.cells]
     at = {exercise.id: locate(exercise, job) for exercise in job.wanted}
-    for exercise_id, cell in at.items():
-        if cell is not None:
-            send(["found", exercise_id, job.cells[cell][:_MOST_LETTERS]])
     parsed = [_parsed(source, cell) for cell, source in enumerate(cells)]
     at_cell: dict[int, list[Wanted]] = {}
     for exercise in job.wanted:
