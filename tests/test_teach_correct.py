@@ -22,6 +22,7 @@ from vae_lessons.teach.correct import (
     _SandboxDied,
     class_secret,
     correct,
+    plan,
     saved,
 )
 from vae_lessons.teach.distribute import distribute
@@ -293,6 +294,22 @@ def test_each_exercise_is_worth_what_the_teacher_says(tmp_path):
     assert "5,5 de 6,5 pontos" in page
 
 
+def test_a_lesson_asked_twice_counts_once(tmp_path):
+    (tmp_path / "a").mkdir()
+    tasks, taught = plan(submissions.students(tmp_path), [LESSON, LESSON])
+    assert (len(tasks), taught) == (1, [LESSON])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [({"points": {"09.99": 2}}, "09.99"), ({"workers": 0}, "workers"), ({"workers": -1}, "workers")],
+)
+def test_what_cannot_be_done_is_refused_before_anything_is(tmp_path, options, said):
+    with pytest.raises(ValueError, match=said):
+        correct(tmp_path, tmp_path / "notas", progress=False, **options)
+    assert not (tmp_path / "notas").exists()
+
+
 def test_a_name_is_never_a_formula_nor_a_tag(tmp_path):
     deliver(tmp_path / "entregas", "=1+1", b"")
     deliver(tmp_path / "entregas", "<b>ana", b"")
@@ -348,6 +365,12 @@ def test_the_notebook_of_a_colleague_is_not_delivered_by_a_link(tmp_path):
     (tmp_path / "beto").mkdir()
     (tmp_path / "beto" / path.name).symlink_to(path)
     assert submissions.students(tmp_path) == {"ana": [path], "beto": []}
+
+
+def test_a_notebook_beside_the_folder_of_a_student_is_hers_too(tmp_path):
+    inside = deliver(tmp_path, "ana", submission())
+    (tmp_path / "ana.ipynb").write_text("{}")
+    assert submissions.students(tmp_path) == {"ana": [inside, tmp_path / "ana.ipynb"]}
 
 
 def test_the_marks_of_distribution_tell_each_answer(tmp_path):

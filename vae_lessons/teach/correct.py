@@ -22,6 +22,8 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
+from vae_lessons.counts import require_count
+from vae_lessons.exercises import EXERCISES
 from vae_lessons.files import write_atomically
 from vae_lessons.processors import available as processors_available
 from vae_lessons.teach import isolation, lessons, submissions
@@ -74,8 +76,12 @@ def correct(
 
     chosen: as lições que valem nota, "01", "03"…; sem elas, as que alguém entregou · points: quanto vale cada
     exercício, 1 se não se disser · workers: quantas entregas ao mesmo tempo, uma por núcleo se não se disser.
-    Levanta OSError se `folder` não puder ser lida ou `output`, escrita.
+    Levanta ValueError se uma lição ou um exercício não existir ou workers < 1, e OSError se `folder` não puder ser lida
+    ou `output`, escrita.
     """
+    if unknown := sorted(set(points or {}) - set(EXERCISES)):
+        raise ValueError(f"não há nas lições os exercícios {', '.join(unknown)}.")
+    workers = processors_available() if workers is None else require_count("workers", workers, " (entregas)")
     output.mkdir(parents=True, exist_ok=True)
     secret = class_secret(output / SECRET)
     tasks, taught = plan(submissions.students(folder), chosen)
@@ -84,7 +90,7 @@ def correct(
     corrector = _Corrector(secret, limits, [folder.resolve(), output.resolve()], rules)
     done: dict[tuple[str, str], list[Row]] = {}
     with tqdm(total=len(tasks), desc="Corrigindo", unit="entrega", disable=not progress) as bar:
-        for task, rows in _in_parallel(tasks, output, corrector, workers or processors_available()):
+        for task, rows in _in_parallel(tasks, output, corrector, workers):
             done[task.student, task.lesson] = [_priced(row, worth) for row in rows]
             bar.set_postfix_str(task.student[:20], refresh=False)
             bar.update()
@@ -111,7 +117,7 @@ def plan(found: dict[str, list[Path]], chosen: list[str] | None) -> tuple[list[T
                 delivered[student].setdefault(lesson, []).append(path)
             except submissions.Broken as broken:
                 unread.setdefault(student, []).append((path, str(broken)))
-    taught = chosen or sorted({lesson for files in delivered.values() for lesson in files})
+    taught = list(dict.fromkeys(chosen or ())) or sorted({lesson for files in delivered.values() for lesson in files})
     tasks = []
     for student, files in delivered.items():
         broken = unread.get(student, [])
