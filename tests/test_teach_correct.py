@@ -1,17 +1,30 @@
 """Uma turma se corrige inteira, por mais hostil que seja uma entrega: as outras não sentem, e ela tem o que merece."""
 
 import csv
+import io
 import json
 import os
 import re
 import sys
+from types import SimpleNamespace
 
 import nbformat
 import pytest
 from classroom import IDS, LESSON, QUICK, corrected, deliver, submission
 
 from vae_lessons.teach import isolation, lessons, submissions
-from vae_lessons.teach.correct import DETAILS, GRADES, PAGES, SECRET, class_secret, correct, saved
+from vae_lessons.teach.correct import (
+    DETAILS,
+    GRADES,
+    PAGES,
+    SECRET,
+    _Sandbox,
+    _SandboxDied,
+    class_secret,
+    correct,
+    plan,
+    saved,
+)
 from vae_lessons.teach.distribute import distribute
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="A correção só é feita no Linux.")
@@ -281,12 +294,67 @@ def test_each_exercise_is_worth_what_the_teacher_says(tmp_path):
     assert "5,5 de 6,5 pontos" in page
 
 
+def test_a_lesson_asked_twice_counts_once(tmp_path):
+    (tmp_path / "a").mkdir()
+    tasks, taught = plan(submissions.students(tmp_path), [LESSON, LESSON])
+    assert (len(tasks), taught) == (1, [LESSON])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [({"points": {"09.99": 2}}, "09.99"), ({"workers": 0}, "workers"), ({"workers": -1}, "workers")],
+)
+def test_what_cannot_be_done_is_refused_before_anything_is(tmp_path, options, said):
+    with pytest.raises(ValueError, match=said):
+        correct(tmp_path, tmp_path / "notas", progress=False, **options)
+    assert not (tmp_path / "notas").exists()
+
+
 def test_a_name_is_never_a_formula_nor_a_tag(tmp_path):
     deliver(tmp_path / "entregas", "=1+1", b"")
     deliver(tmp_path / "entregas", "<b>ana", b"")
     corrected(tmp_path / "entregas", tmp_path / "notas")
     assert "\n'=1+1," in (tmp_path / "notas" / GRADES).read_text(encoding="utf-8-sig")
     assert "<h1>&lt;b&gt;ana</h1>" in (tmp_path / "notas" / PAGES / "<b>ana.html").read_text(encoding="utf-8")
+
+
+def test_half_a_character_does_not_stop_the_grades(tmp_path):
+    student = b"jos\xe9".decode("utf-8", "surrogateescape")  # de um zip do Windows
+    deliver(tmp_path / "entregas", student, submission({"09.1": "raise ValueError('\\ud800')"}))
+    told = corrected(tmp_path / "entregas", tmp_path / "notas", workers=1)
+    assert told[student]["09.1"][0] == "❌"
+    with (tmp_path / "notas" / GRADES).open(encoding="utf-8-sig", newline="") as file:
+        assert [row["aluno"] for row in csv.DictReader(file)] == ["jos?"] * len(IDS)
+
+
+def test_the_passwords_of_who_corrects_and_the_corrector_are_out_of_reach(tmp_path, monkeypatch):
+    monkeypatch.setenv("SENHA_DO_SERVIDOR", "abracadabra")
+    spies = {
+        "09.1": "import os\nraise ValueError('SENHA_DO_SERVIDOR' in os.environ)",
+        "09.2": "from vae_lessons.teach.cases import EXERCISES",
+        "09.3": "import vae_lessons\nvae_lessons.teach",
+    }
+    deliver(tmp_path / "entregas", "a", submission(spies))
+    told = corrected(tmp_path / "entregas", tmp_path / "notas", workers=1)["a"]
+    assert "False" in told["09.1"][1]
+    assert "ModuleNotFoundError" in told["09.2"][1]
+    assert "AttributeError" in told["09.3"][1]
+    assert [told[each][0] for each in IDS] == ["❌", "❌", "❌", "✅", "✅"]
+
+
+def test_the_page_shows_what_was_delivered_whatever_it_says_of_itself(tmp_path):
+    lie = 'import os\nos.write(3, b\'["found", "09.1", "bonito"]\\n\')\ngap_of_correlation = 3'
+    deliver(tmp_path / "entregas", "a", submission({"09.1": lie}))
+    corrected(tmp_path / "entregas", tmp_path / "notas", workers=1)
+    assert saved(tmp_path / "notas")["a"][LESSON][0].answer.startswith(lie)
+
+
+@pytest.mark.parametrize("line", [b"[" * 10_000, b"{meio"])
+def test_a_reply_that_cannot_be_read_costs_only_its_submission(line):
+    sandbox = _Sandbox([], 0)
+    sandbox.process = SimpleNamespace(stdin=io.BytesIO(), stdout=io.BytesIO(line + b"\n"), poll=lambda: None)
+    with pytest.raises(_SandboxDied):
+        sandbox.ask({})
 
 
 # O que se lê de uma entrega
@@ -297,6 +365,12 @@ def test_the_notebook_of_a_colleague_is_not_delivered_by_a_link(tmp_path):
     (tmp_path / "beto").mkdir()
     (tmp_path / "beto" / path.name).symlink_to(path)
     assert submissions.students(tmp_path) == {"ana": [path], "beto": []}
+
+
+def test_a_notebook_beside_the_folder_of_a_student_is_hers_too(tmp_path):
+    inside = deliver(tmp_path, "ana", submission())
+    (tmp_path / "ana.ipynb").write_text("{}")
+    assert submissions.students(tmp_path) == {"ana": [inside, tmp_path / "ana.ipynb"]}
 
 
 def test_the_marks_of_distribution_tell_each_answer(tmp_path):

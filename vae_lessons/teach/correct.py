@@ -11,6 +11,7 @@ import io
 import json
 import os
 import queue
+import re
 import secrets
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
+from vae_lessons.counts import require_count
+from vae_lessons.exercises import EXERCISES
 from vae_lessons.files import write_atomically
 from vae_lessons.processors import available as processors_available
 from vae_lessons.teach import isolation, lessons, submissions
@@ -32,6 +35,10 @@ from vae_lessons.teach.sandbox import NOT_FOUND, ONE_THREAD
 
 GRADES, DETAILS, SECRET, PAGES = "notas.csv", "detalhes", "segredo.txt", "paginas"
 _MISSING = "não entregou esta lição."
+# As variáveis de ambiente de que o Python e o torch precisam; nas outras, quem corrige pode guardar senhas.
+_HARMLESS = re.compile(
+    r"PATH|HOME|LANG|LC_\w+|TZ|TMPDIR|LD_LIBRARY_PATH|PYTHON\w+|VAE_LESSONS_\w+|VIRTUAL_ENV|CONDA_PREFIX"
+)
 
 
 class Row(NamedTuple):
@@ -69,8 +76,12 @@ def correct(
 
     chosen: as lições que valem nota, "01", "03"…; sem elas, as que alguém entregou · points: quanto vale cada
     exercício, 1 se não se disser · workers: quantas entregas ao mesmo tempo, uma por núcleo se não se disser.
-    Levanta OSError se `folder` não puder ser lida ou `output`, escrita.
+    Levanta ValueError se uma lição ou um exercício não existir ou workers < 1, e OSError se `folder` não puder ser lida
+    ou `output`, escrita.
     """
+    if unknown := sorted(set(points or {}) - set(EXERCISES)):
+        raise ValueError(f"não há nas lições os exercícios {', '.join(unknown)}.")
+    workers = processors_available() if workers is None else require_count("workers", workers, " (entregas)")
     output.mkdir(parents=True, exist_ok=True)
     secret = class_secret(output / SECRET)
     tasks, taught = plan(submissions.students(folder), chosen)
@@ -79,14 +90,14 @@ def correct(
     corrector = _Corrector(secret, limits, [folder.resolve(), output.resolve()], rules)
     done: dict[tuple[str, str], list[Row]] = {}
     with tqdm(total=len(tasks), desc="Corrigindo", unit="entrega", disable=not progress) as bar:
-        for task, rows in _in_parallel(tasks, output, corrector, workers or processors_available()):
+        for task, rows in _in_parallel(tasks, output, corrector, workers):
             done[task.student, task.lesson] = [_priced(row, worth) for row in rows]
             bar.set_postfix_str(task.student[:20], refresh=False)
             bar.update()
     results: dict[str, list[Row]] = {task.student: [] for task in tasks}
     for task in tasks:
         results[task.student] += done[task.student, task.lesson]
-    write_atomically(output / GRADES, _csv(results).encode("utf-8-sig"))
+    write_atomically(output / GRADES, _csv(results).encode("utf-8-sig", "replace"))
     write_pages(results, output / PAGES)
     return results
 
@@ -106,7 +117,7 @@ def plan(found: dict[str, list[Path]], chosen: list[str] | None) -> tuple[list[T
                 delivered[student].setdefault(lesson, []).append(path)
             except submissions.Broken as broken:
                 unread.setdefault(student, []).append((path, str(broken)))
-    taught = chosen or sorted({lesson for files in delivered.values() for lesson in files})
+    taught = list(dict.fromkeys(chosen or ())) or sorted({lesson for files in delivered.values() for lesson in files})
     tasks = []
     for student, files in delivered.items():
         broken = unread.get(student, [])
@@ -172,7 +183,7 @@ class _Corrector(NamedTuple):
     def rows(self, task: Task, reply: dict) -> list[Row]:
         rows = []
         for one in self.rules[task.lesson]:
-            answer = str(reply["found"].get(one.id, ""))
+            answer = reply["found"].get(one.id, "")
             if one.id in reply["measured"] and one.id not in reply["failed"]:
                 judged = verdict(one.id, seed_of(self.secret, one.id), reply["measured"][one.id])
                 rows.append(Row(one.id, judged.status, 0.0, 0.0, judged.message, judged.mistake, answer))
@@ -265,7 +276,7 @@ class _Sandbox:
                 process.wait()
                 raise _SandboxDied("a entrega derrubou o processo que a corrigia.")
             return json.loads(line)
-        except OSError as error:
+        except (OSError, ValueError, RecursionError) as error:  # o que a entrega forjou pode não se ler
             raise _SandboxDied("a entrega derrubou o processo que a corrigia.") from error
         finally:
             if process.poll() is not None:
@@ -282,13 +293,17 @@ class _Sandbox:
                 [sys.executable, "-m", "vae_lessons.teach.sandbox"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                env=os.environ | ONE_THREAD | {"MPLBACKEND": "Agg"},
+                env=_without_passwords() | ONE_THREAD | {"MPLBACKEND": "Agg"},
             )
             self.process.stdin.write(json.dumps(self.settings).encode() + b"\n")
             self.process.stdin.flush()
             if not self.process.stdout.readline():
                 raise RuntimeError("o processo que corrige não começou; veja o erro acima.")
         return self.process
+
+
+def _without_passwords() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if _HARMLESS.fullmatch(name)}
 
 
 def _best(paths: list[Path], lesson: str) -> Path | None:

@@ -25,6 +25,7 @@ from vae_lessons.teach.worker import Job, Wanted, locate, work
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # para quem o inicia
 NOT_FOUND = "não encontrei a célula deste exercício na entrega."
 WRITTEN = "este exercício pede a conta, e a sua resposta é só um número. Deixe na célula o código que chega a ele."
+_MOST_LETTERS = 20_000  # do código de uma resposta, para a página do aluno
 _TICK = 0.05  # segundos entre dois olhares
 _LOOK = 0.2  # segundos entre duas medidas da memória e dos processos
 _MOST_BYTES = 128 * 2**20  # do que um filho pode escrever
@@ -41,8 +42,9 @@ class Ending(NamedTuple):
 def answer(request: dict, separated: frozenset[str], slot: int) -> dict:
     """O que se mediu em cada exercício pedido. Quando uma célula mata o processo ou não acaba, recomeça-se sem ela.
 
-    A resposta: {"found": {id: código}, "measured": {id: [...]}, "failed": {id: razão}}. Os exercícios que têm outros
-    dados são executados outra vez, com eles, e ganham assim a segunda medida.
+    A resposta: {"found": {id: código}, "measured": {id: [...]}, "failed": {id: razão}}. O código é o da entrega, lido
+    aqui, e não o que ela diga de si. Os exercícios que têm outros dados são executados outra vez, com eles, e ganham
+    assim a segunda medida.
     """
     limits = Limits(**request["limits"])
     deadline = time.monotonic() + limits.total
@@ -51,26 +53,28 @@ def answer(request: dict, separated: frozenset[str], slot: int) -> dict:
     worlds = {one.id: other for one in wanted if (other := cases.world(one.id, seeds[one.id]))}
     measures = {one.id: cases.measures(one.id, seeds[one.id])[: 1 if one.id in worlds else None] for one in wanted}
     hidden = [Path(path) for path in request["hidden"]]
-    reply: dict[str, dict] = {"found": {}, "measured": {}, "failed": {}}
-    skipped: list[int] = []
+    whole = Job(request["cells"], request["marks"], request["lesson"], wanted, skipped=[], changes={})
+    at = {one.id: locate(one, whole) for one in wanted}
+    found = {name: whole.cells[cell][:_MOST_LETTERS] for name, cell in at.items() if cell is not None}
+    reply: dict[str, dict] = {"found": found, "measured": {}, "failed": {}}
 
-    def run(left: list[Wanted], changes: dict) -> tuple[list, Ending, Job]:
-        job = Job(request["cells"], request["marks"], request["lesson"], left, skipped, changes)
-        return *_run(job, measures, hidden, limits, deadline, separated, slot), job
+    def run(left: list[Wanted], changes: dict) -> tuple[list, Ending]:
+        job = whole._replace(wanted=left, changes=changes)
+        return _run(job, measures, hidden, limits, deadline, separated, slot)
 
     while left := [one for one in wanted if one.id not in reply["measured"] and one.id not in reply["failed"]]:
-        events, ending, job = run(left, {})
+        events, ending = run(left, {})
         _collect(events, reply, measures)
         unmeasured = [one for one in left if one.id not in reply["measured"] and one.id not in reply["failed"]]
-        if not ending.reason or ending.cell is None or ending.cell in skipped or time.monotonic() > deadline:
+        if not ending.reason or ending.cell is None or ending.cell in whole.skipped or time.monotonic() > deadline:
             reply["failed"] |= {one.id: ending.reason or NOT_FOUND for one in unmeasured}
             break
-        skipped.append(ending.cell)
-        reply["failed"] |= {one.id: ending.reason for one in unmeasured if locate(one, job) == ending.cell}
+        whole.skipped.append(ending.cell)
+        reply["failed"] |= {one.id: ending.reason for one in unmeasured if at[one.id] == ending.cell}
     for one in wanted:
         if one.id in worlds and one.id in reply["measured"]:
-            again: dict[str, dict] = {"found": {}, "measured": {}, "failed": {}}
-            events, ending, _ = run([one], {worlds[one.id].name: worlds[one.id].change})
+            again: dict[str, dict] = {"measured": {}, "failed": {}}
+            events, ending = run([one], {worlds[one.id].name: worlds[one.id].change})
             _collect(events, again, measures)
             unmeasured = [[None, "❌", f"com outros dados, {ending.reason}", []]]
             reply["measured"][one.id] = reply["measured"][one.id][:1] + again["measured"].get(one.id, unmeasured)[:1]
@@ -81,8 +85,6 @@ def _collect(events: list, reply: dict, measures: dict) -> None:
     """O que os eventos de um filho dizem, posto em `reply`."""
     for event in events:
         match event:
-            case ["found", str(name), str(source)] if name in measures:
-                reply["found"][name] = source
             case ["measured", str(name), list(attempts)] if name in measures:
                 reply["measured"].setdefault(name, attempts)
             case ["written", str(name)] if name in measures:

@@ -29,16 +29,18 @@ class Notebook(NamedTuple):
 def students(folder: Path) -> dict[str, list[Path]]:
     """Aluno → os cadernos que entregou, por mais fundo que estejam na pasta dele.
 
-    Um .ipynb fora de pasta é de um aluno com o nome do arquivo. Um atalho para fora da pasta não conta: seria a entrega
-    de outro.
+    Um .ipynb fora de pasta é do aluno que tem o nome do arquivo. Um atalho para fora da pasta não conta: seria a
+    entrega de outro.
     """
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
         if path.is_dir() and not path.name.startswith("."):
             inside = sorted(p for p in path.rglob("*.ipynb") if not _hidden(p.relative_to(path)))
-            found[path.name] = [p for p in inside if p.is_file() and p.resolve().is_relative_to(path.resolve())]
+            found.setdefault(path.name, []).extend(
+                p for p in inside if p.is_file() and p.resolve().is_relative_to(path.resolve())
+            )
         elif path.suffix == ".ipynb" and path.is_file() and not path.is_symlink():
-            found[path.stem] = [path]
+            found.setdefault(path.stem, []).append(path)
     return found
 
 
@@ -97,9 +99,8 @@ def _source(cell: dict) -> str:
 
 
 def _mark(cell: dict) -> str:
-    marks = cell.get("metadata")
-    for key in ("nbgrader",):
-        marks = marks.get(key) if isinstance(marks, dict) else None
+    metadata = cell.get("metadata")
+    marks = metadata.get("nbgrader") if isinstance(metadata, dict) else None
     grade_id = marks.get("grade_id") if isinstance(marks, dict) else None
     found = _MARK.match(grade_id) if isinstance(grade_id, str) else None
     return f"{found[1]}.{found[2]}" if found else ""

@@ -17,7 +17,7 @@ from vae_lessons.exercises.verdict import Result
 from vae_lessons.teach.slices import Statement, needed, reads, statements
 from vae_lessons.teach.values import TooLarge, encode
 
-_MOST_LETTERS = 20_000  # do código de uma resposta, para a página do aluno
+_SOLVED = re.compile(r"vae_lessons\.(exercises\.lesson_\d\d|teach(\.\w+)*)")
 _WRAPPERS = re.compile(r"\A\s*%%(time|timeit|capture|prun)\b[^\n]*")
 
 
@@ -48,16 +48,12 @@ class Job(NamedTuple):
 def work(job: Job, measures: dict[str, list[Exercise]], send: Callable[[Any], None]) -> None:
     """Executa e mede, e manda por `send`, na ordem:
 
-    ["found", id, código] de cada exercício achado · ["begin", célula] antes de cada célula ·
-    ["measured", id, [respostas]] com uma resposta por medida · ["end"]. E ["written", id], se um número que se pedia
-    calcular foi escrito à mão.
+    ["begin", célula] antes de cada célula · ["measured", id, [respostas]] com uma resposta por medida · ["end"]. E
+    ["written", id], se um número que se pedia calcular foi escrito à mão.
     """
     hide_solutions()
     cells = [_plain(source) for source in job.cells]
     at = {exercise.id: locate(exercise, job) for exercise in job.wanted}
-    for exercise_id, cell in at.items():
-        if cell is not None:
-            send(["found", exercise_id, job.cells[cell][:_MOST_LETTERS]])
     parsed = [_parsed(source, cell) for cell, source in enumerate(cells)]
     at_cell: dict[int, list[Wanted]] = {}
     for exercise in job.wanted:
@@ -87,10 +83,11 @@ def work(job: Job, measures: dict[str, list[Exercise]], send: Callable[[Any], No
 
 
 def hide_solutions() -> None:
-    """Tira do alcance de um import as soluções do pacote; `check` e `score` ficam, e nada fazem."""
+    """Tira do alcance de um import as soluções do pacote, e quem as corrige; `check` e `score` ficam, e nada fazem."""
     package = sys.modules["vae_lessons.exercises"]
-    for name in [name for name in sys.modules if re.fullmatch(r"vae_lessons\.exercises\.lesson_\d\d", name)]:
+    for name in [name for name in sys.modules if _SOLVED.fullmatch(name)]:
         sys.modules[name] = None
+    vars(sys.modules["vae_lessons"]).pop("teach", None)
     for name in [name for name in vars(package) if re.fullmatch(r"lesson_\d\d", name)]:
         delattr(package, name)
     package.EXERCISES = {}
