@@ -223,4 +223,5 @@ def test_torchrun_trains_with_the_same_fit(tmp_path):
     assert run.returncode == 0, run.stderr
     first, second = ((tmp_path / f"elbo-{rank}").read_text() for rank in range(2))
     assert first == second
-    assert run.stdout.count("2/2") == 1
+    assert "2/2" in run.stdout
+    assert run.stdout.count(" 0/2 ") == 1  # uma barra, a do primeiro processo; a última linha dela pode vir duas vezes
