@@ -65,7 +65,7 @@ WRONG = [
     ("10.1", lambda z, mu, s: normal(torch.asinh((z - mu) / torch.as_tensor(s).exp())) - s, "seno hiperbólico"),
     ("10.1", lambda z, mu, s: normal(z) - s - torch.cosh(z).log(), "avaliou tudo em z"),
     ("10.2", ([-4.0, 0.0], [1.0, 0.0], [0.0, 0.0]), "com ‖w‖ ≥ 1"),
-    ("10.2", ([1.0, 0.0], [0.5, 0.0], [0.0, 0.0]), "já cabia"),
+    ("10.2", ([1.0, 0.0], [0.5, 0.0], [0.0, 0.0]), "não passa do ponto"),
     ("10.2", ([-9.0, 0.0], [0.5, 0.0], [40.0, 0.0]), "já saturou"),
     ("10.2", ([-4.0, 0.0], [0.5, 0.0], [2.5, 0.0]), "mas não neste z"),
     ("10.2", ([-4.0, 0.0], [0.0, 0.0], [2.5, 0.0]), "não pode ser o vetor zero"),

@@ -213,7 +213,8 @@ EXERCISES = (
             ),
             Mistake(
                 ((0.5, 0.0), (0.5, 0.0), (0.0, 0.0)),
-                "este u já cabia: a camada só pode dobrar se wᵀu, antes da correção, for bem negativo.",
+                "com este u e este w a correção não passa do ponto, e o determinante fica positivo. Com w curto assim, wᵀu "
+                "tem de ser bem negativo antes da correção.",
             ),
             Mistake(
                 ((-4.0, 0.0), (0.5, 0.0), (60.0, 0.0)),
