@@ -35,11 +35,15 @@ _NEEDED = [
 ]
 _OUTSIDERS = 61_000  # os usuários sem nome em que root se transforma, um por processo que corrige
 
+# O que se separa: como se diz onde há, e o que o código pode fazer onde não há.
 _SHARES = {
-    "network": "sem rede",
-    "processes": "sem ver nem matar outros processos",
-    "files": "com o disco só de leitura, e escondidas a pasta do usuário, a temporária, a das entregas e a das notas",
-    "user": "como um usuário sem permissões",
+    "network": ("sem rede", "usar a rede"),
+    "processes": ("sem matar outros processos", "matar os outros processos desta conta"),
+    "sight": ("sem os ver", "ver que outros processos há"),
+    "files": (
+        "com o disco só de leitura, e escondidas a pasta do usuário, a temporária, a das entregas e a das notas",
+        "ler e gravar o que esta conta lê e grava, as outras entregas, as notas e o segredo também",
+    ),
 }
 
 
@@ -60,9 +64,11 @@ class NotIsolated(OSError):
 
 
 def available() -> frozenset[str]:
-    """O que se pode separar nesta máquina, entre "network", "processes", "files" e "user", experimentando."""
+    """O que se pode separar nesta máquina, experimentando: as chaves de _SHARES e, de root, também "user", que é
+    executar o código como um usuário sem permissões."""
     for wanted in (
-        frozenset({"network", "processes", "files", "user"}),
+        *([frozenset({*_SHARES, "user"})] if os.getuid() == 0 else []),
+        frozenset(_SHARES),
         frozenset({"network", "processes", "files"}),
         frozenset({"network", "processes"}),
         frozenset({"network"}),
@@ -75,16 +81,18 @@ def available() -> frozenset[str]:
 def describe(separated: frozenset[str], hidden: Iterable[Path] = ()) -> str:
     """Um parágrafo para quem corrige: o que há e o que falta nesta máquina. hidden: as pastas que se querem escondidas,
     além das que sempre se escondem."""
-    has = ", ".join(text for name, text in _SHARES.items() if name in separated)
-    lacks = ", ".join(text for name, text in _SHARES.items() if name not in separated and name != "user")
+    has = [there for name, (there, _) in _SHARES.items() if name in separated]
+    lacks = [missing for name, (_, missing) in _SHARES.items() if name not in separated]
     always = "com limites de tempo, memória, processos e arquivos, e numa pasta descartável"
-    text = f"Cada entrega é executada num processo novo, {always}{f'; {has}' if has else ''}."
+    text = f"Cada entrega é executada num processo novo, {'; '.join([always, *has])}."
     if lacks:
         text += (
-            f" Nesta máquina falta: {lacks}. Corrija numa máquina virtual, num contêiner ou numa conta só para isso."
+            f" O sistema não deixa separar mais, e o código pode {'; '.join(lacks)}. Corrija numa máquina virtual, num "
+            "contêiner ou numa conta só para isso."
         )
     else:
-        text += " O código ainda lê o resto do disco que esta conta lê; uma máquina virtual separa mais."
+        reader = "um usuário sem permissões" if "user" in separated else "esta conta"
+        text += f" Do resto do disco, o código lê o que {reader} lê; uma máquina virtual separa mais."
     if "files" in separated:
         for folder in (*_PRIVATE, *hidden):
             if around := _around(folder, _NEEDED):
@@ -99,7 +107,7 @@ def enter(separated: frozenset[str], scratch: Path, hidden: list[Path], limits: 
 
     Chama-se num processo só para isso. Levanta NotIsolated, antes de `run`, se algo de `separated` não puder ser feito.
     """
-    outsider = _OUTSIDERS + slot if os.getuid() == 0 and "user" in separated else None
+    outsider = _OUTSIDERS + slot if "user" in separated else None
     os.umask(0o022)  # as pastas que se fazem aqui, quem perdeu as permissões as atravessa
     if separated:
         _unshare(separated)
@@ -162,6 +170,8 @@ def _prove(wanted: frozenset[str], scratch: Path, hidden: Path) -> None:
             ok = False
     if "processes" in wanted:
         ok = ok and os.getpid() < 10
+    if "sight" in wanted:
+        ok = ok and os.readlink("/proc/self") == str(os.getpid())
     if "network" in wanted:
         ok = ok and _only_loopback()
     os._exit(0 if ok else 1)
@@ -205,7 +215,7 @@ def _become_child(*, own_processes: bool) -> None:
                     os._exit(code if code >= 0 else 128 - code)
     die_with_parent()
     if own_processes:
-        with contextlib.suppress(OSError):  # num contêiner, o /proc antigo fica; não se veem menos processos por isso
+        with contextlib.suppress(OSError):  # nalguns contêineres fica o /proc antigo, em que se veem os outros: "sight"
             _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV)
 
 

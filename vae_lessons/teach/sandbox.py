@@ -36,6 +36,7 @@ _MOST_LETTERS = 20_000  # do código de uma resposta, para a página do aluno
 _TICK = 0.05  # segundos entre dois olhares
 _LOOK = 0.2  # segundos entre duas medidas da memória e dos processos
 _MOST_BYTES = 32 * 2**20  # do que um filho pode mandar; as respostas certas de uma lição não passam de 70 mil
+_MOST_LINES = 10_000  # um evento por célula, um por exercício e o último
 _MOST_MARKS = 200_000  # vírgulas e colchetes numa linha: cada um pode vir a ser um objeto
 _PAGE = resource.getpagesize()
 
@@ -87,7 +88,9 @@ def answer(request: dict, settings: dict) -> dict:
     return reply
 
 
-def _run(job: Job, measures: dict, hidden: list[Path], limits: Limits, deadline: float, settings: dict) -> tuple:
+def _run(
+    job: Job, measures: dict, hidden: list[Path], limits: Limits, deadline: float, settings: dict
+) -> tuple[dict[str, list], Ending]:
     """(o que se mediu, como terminou) de um filho que executa `job`, separado do resto; dele nada fica."""
     read, write = os.pipe()
     scratch = Path(tempfile.mkdtemp(dir=settings["scratch"])).resolve()
@@ -149,19 +152,20 @@ def _watch(pipe: int, names: Container[str], limits: Limits, deadline: float) ->
 
 
 def _heard(pipe: int) -> Iterator[Any]:
-    """O que o filho manda, um evento por linha, e None enquanto nada vem; até que feche o cano. Levanta _Flood."""
+    """O que o filho manda, um evento por linha, e None enquanto nenhum vem; até que feche o cano. Levanta _Flood."""
     os.set_blocking(pipe, False)
-    pieces, total = [], 0
+    pieces, size, lines_read = [], 0, 0
     while True:
+        yield None
         if not select.select([pipe], [], [], _TICK)[0]:
-            yield None
             continue
         chunk = os.read(pipe, 1 << 20)
         if not chunk:
             return
         pieces.append(chunk)
-        total += len(chunk)
-        if total > _MOST_BYTES:
+        size += len(chunk)
+        lines_read += chunk.count(b"\n")
+        if size > _MOST_BYTES or lines_read > _MOST_LINES:
             raise _Flood
         if b"\n" in chunk:
             *lines, rest = b"".join(pieces).split(b"\n")
