@@ -16,7 +16,7 @@ import pytest
 from classroom import IDS, LESSON, QUICK, corrected, deliver, submission
 
 from vae_lessons.authoring.exercises import solved
-from vae_lessons.teach import isolation, lessons, sandbox, submissions
+from vae_lessons.teach import descendants, isolation, lessons, submissions
 from vae_lessons.teach.correct import PAGES, SECRET, class_secret, correct, plan
 from vae_lessons.teach.distribute import distribute
 from vae_lessons.teach.grades import DETAILS, GRADES, Row, remember, remembered, saved_class
@@ -421,9 +421,9 @@ def test_a_number_asked_of_a_training_must_come_out_of_it(tmp_path):
 
 
 def test_what_could_not_be_killed_is_told(monkeypatch, capsys):
-    monkeypatch.setattr(sandbox, "_descendants", lambda: [123, 456])
+    monkeypatch.setattr(descendants, "descendants", lambda: [123, 456])
     monkeypatch.setattr(os, "kill", lambda pid, number: None)
-    sandbox._kill_descendants(patience=0.05)
+    descendants.kill_descendants(patience=0.05)
     assert "kill -9 123 456" in capsys.readouterr().err
 
 

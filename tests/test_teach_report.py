@@ -52,7 +52,7 @@ def test_the_report_is_made_of_what_correct_left(tmp_path):
     assert "5 de 5 respostas certas" in write_report(tmp_path / "notas").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("content", [None, "{meio", "[]", '{"ana": [3]}'])
+@pytest.mark.parametrize("content", [None, "{}", "{meio", "[]", '{"ana": [3]}'])
 def test_without_a_correction_there_is_nothing_to_report(tmp_path, content):
     if content:
         (tmp_path / RESULTS).write_text(content, encoding="utf-8")

@@ -63,11 +63,14 @@ def saved_class(output: Path) -> dict[str, list[Row]]:
     path = output / RESULTS
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return {student: [Row(*row) for row in rows] for student, rows in content.items()}
+        results = {student: [Row(*row) for row in rows] for student, rows in content.items()}
     except FileNotFoundError:
-        raise Refused(f"não há correção em {output}. Rode antes: python -m vae_lessons.teach correct …") from None
+        results = {}
     except (ValueError, TypeError, AttributeError) as error:
         raise Refused(f"{path} se estragou. Rode de novo: python -m vae_lessons.teach correct …") from error
+    if not any(results.values()):
+        raise Refused(f"não há correção em {output}. Rode antes: python -m vae_lessons.teach correct …")
+    return results
 
 
 def _details(output: Path, student: str, lesson: str) -> Path:

@@ -9,7 +9,6 @@ uma cópia dele, pronta em centésimos de segundo. Nenhum código de aluno é ex
 import contextlib
 import json
 import os
-import resource
 import select
 import shutil
 import signal
@@ -22,6 +21,7 @@ from typing import Any, NamedTuple
 
 from vae_lessons import style
 from vae_lessons.teach import cases, isolation
+from vae_lessons.teach.descendants import descendants, kill_descendants, resident
 from vae_lessons.teach.isolation import Limits
 from vae_lessons.teach.worker import Job, Wanted, locate, work
 
@@ -38,7 +38,6 @@ _LOOK = 0.2  # segundos entre duas medidas da memória e dos processos
 _MOST_BYTES = 32 * 2**20  # do que um filho pode mandar; as respostas certas de uma lição não passam de 70 mil
 _MOST_LINES = 10_000  # um evento por célula, um por exercício e o último
 _MOST_MARKS = 200_000  # vírgulas e colchetes numa linha: cada um pode vir a ser um objeto
-_PAGE = resource.getpagesize()
 
 
 class Ending(NamedTuple):
@@ -113,7 +112,7 @@ def _run(
         return _watch(read, {one.id for one in job.wanted}, limits, deadline)
     finally:
         os.close(read)
-        _kill_descendants()
+        kill_descendants()
         shutil.rmtree(scratch, ignore_errors=True)
 
 
@@ -126,7 +125,7 @@ def _watch(pipe: int, names: Container[str], limits: Limits, deadline: float) ->
     measured: dict[str, list] = {}
     cell, finished, why = None, False, "o processo morreu: faltou memória, ou o próprio código o encerrou."
     cell_deadline = time.monotonic() + limits.seconds
-    next_look, own = 0.0, _resident(os.getpid())
+    next_look, own = 0.0, resident(os.getpid())
     try:
         for event in _heard(pipe):
             match event:
@@ -184,10 +183,10 @@ def _event(line: bytes) -> Any:
 
 def _excess(limits: Limits, own: int) -> str:
     """De que limite os filhos passam, ou vazio. own: a memória que cada um já recebeu deste processo."""
-    family = _descendants()
+    family = descendants()
     if len(family) > limits.processes:
         return f"abriu mais de {limits.processes} processos ao mesmo tempo."
-    if sum(max(0, _resident(pid) - own) for pid in family) > limits.memory:
+    if sum(max(0, resident(pid) - own) for pid in family) > limits.memory:
         return f"passou de {style.number(limits.memory / 2**30)} GB de memória."
     return ""
 
@@ -215,53 +214,6 @@ def _only_this_pipe(write: int) -> None:
     os.dup2(high, 3)
     os.closerange(4, 4096)
     sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
-
-
-def _descendants() -> list[int]:
-    """Os processos que nasceram deste, por mais que tenham mudado de grupo ou de sessão."""
-    children: dict[int, list[int]] = {}
-    for folder in os.listdir("/proc"):
-        if folder.isdigit():
-            with contextlib.suppress(OSError, ValueError):
-                state, parent = Path("/proc", folder, "stat").read_text().rpartition(")")[2].split()[:2]
-                if state != "Z":
-                    children.setdefault(int(parent), []).append(int(folder))
-    found, waiting = [], [os.getpid()]
-    while waiting:
-        born = children.get(waiting.pop(), [])
-        found += born
-        waiting += born
-    return found
-
-
-def _resident(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
-    except (OSError, ValueError, IndexError):
-        return 0
-
-
-def _kill_descendants(patience: float = 10.0) -> None:
-    deadline = time.monotonic() + patience
-    while family := _descendants():
-        if time.monotonic() > deadline:
-            alive = " ".join(map(str, family))
-            print(f"Não consegui encerrar o que uma entrega deixou. Encerre você: kill -9 {alive}", file=sys.stderr)
-            return
-        for number in (signal.SIGSTOP, signal.SIGKILL):  # parados, já não se multiplicam
-            for pid in family:
-                with contextlib.suppress(OSError):
-                    os.kill(pid, number)
-        _bury()
-        time.sleep(0.01)
-    _bury()
-
-
-def _bury() -> None:
-    """Espera pelos filhos que já morreram, para que não fiquem na tabela de processos."""
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
 
 
 def _load() -> None:

@@ -55,16 +55,20 @@ class Sandbox:
 
     def _running(self) -> subprocess.Popen:
         if self.process is None:
-            self.process = subprocess.Popen(
+            process = self.process = subprocess.Popen(
                 [sys.executable, "-m", "vae_lessons.teach.sandbox"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=_without_passwords() | ENVIRONMENT,
             )
             with contextlib.suppress(OSError):
-                _write(self.process, self.settings)
-            if not self.process.stdout.readline():
+                _write(process, self.settings)
+            began = process.stdout.readline()
+            if self.stopped or not began:
                 self._end()
+            if self.stopped:
+                raise Stopped
+            if not began:
                 raise RuntimeError("o processo que corrige não começou; veja o erro acima.")
         return self.process
 
