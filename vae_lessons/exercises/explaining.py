@@ -126,6 +126,8 @@ def _meaning(error: BaseException, text: str) -> str:
             return f"não existe .{name} no que veio antes do ponto; confira o nome e o tipo"
         case ImportError():
             return "falta um módulo que ela importa; não é preciso mais do que a lição já importou"
+        case OSError():
+            return "o sistema não deu o que ela pede: um arquivo, a rede ou um processo; fique no que a lição usa"
         case KeyError() | IndexError():
             return "há um índice ou uma chave que não existe"
     meanings = (meaning for pattern, meaning in _MEANINGS if re.search(pattern, text))

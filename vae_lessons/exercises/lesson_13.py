@@ -62,19 +62,19 @@ def _without_replacement(alpha: Tensor, beta: Tensor, lengths: Tensor) -> Tensor
     return _write_pages(alpha, beta, lengths[:1].expand(len(lengths)))
 
 
-def _pages_written(answer) -> tuple[Observed, ...]:
+def pages_written(answer, alpha=_ALPHA, beta=_BETA, lengths=_LENGTHS) -> tuple[Observed, ...]:
     """A média das proporções e, página contra página, o quanto elas variam: o que separa θ por página, por corpus e
     um tópico por página."""
-    x = required_tensor(answer(_ALPHA.clone(), _BETA.clone(), _LENGTHS.clone()))
-    if x.shape != (len(_LENGTHS), _BETA.shape[1]):
+    x = required_tensor(answer(alpha.clone(), beta.clone(), lengths.clone()))
+    if x.shape != (len(lengths), beta.shape[1]):
         raise Unusable("esperava contagens [N, V]: uma linha para cada número de `lengths`, uma coluna por palavra.")
     x = x.detach().double()
     if not torch.equal(x, x.round()):
         return (Observed(1.0, "nas contagens, que deviam ser inteiras"), *([Observed(0.0)] * 4))
-    whole = float(torch.equal(x.sum(1), _LENGTHS.double()))
+    whole = float(torch.equal(x.sum(1), lengths.double()))
     shares = x / x.sum(1, keepdim=True).clamp(min=1)
-    long = shares[_LENGTHS == 30]
-    short = shares[_LENGTHS == 4]
+    long = shares[lengths == lengths.max()]
+    short = shares[lengths == lengths.min()]
     return (
         Observed(0.0, "nas contagens, que deviam ser inteiras"),
         Observed(whole, "nos totais de cada página"),
@@ -217,7 +217,7 @@ EXERCISES = (
                 "as páginas não têm os tamanhos pedidos: a página i tem lengths[i] palavras.",
             ),
         ),
-        measure=behaviour(_pages_written),
+        measure=behaviour(pages_written),
         tolerance=0.75,
         insight="Com estas páginas, de tópicos conhecidos, se pode conferir se um modelo acha os tópicos certos.",
     ),

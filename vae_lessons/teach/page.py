@@ -1,9 +1,10 @@
 """A página de um aluno: cada exercício, a resposta que ele escreveu, os pontos e por quê; e o que toda página tem."""
 
 import html
+import itertools
 from pathlib import Path
 
-from vae_lessons import style
+from vae_lessons import series, style
 from vae_lessons.files import write_atomically
 from vae_lessons.teach.grades import Row
 
@@ -11,12 +12,14 @@ _COLORS = {"✅": style.RIGHT, "❌": style.WRONG, "⏳": style.BLANK}
 _STYLE = """
 body { font: 1.05rem/1.5 system-ui, sans-serif; margin: 2rem auto; padding: 0 1rem; }
 section { border-left: 4px solid; padding: .2rem 1rem; margin: 1.2rem 0; }
-h2 { font-size: 1.1rem; margin: .3rem 0; }
+h2 { font-size: 1.25rem; margin: 1.8rem 0 .6rem; }
+h3 { font-size: 1.1rem; margin: .3rem 0; }
 pre { background: rgba(128, 128, 128, .12); padding: .6rem; overflow-x: auto; font-size: .9rem; }
 img { max-width: 100%; background: #fff; }
 table { border-collapse: collapse; }
 td, th { padding: .3rem .8rem .3rem 0; text-align: left; vertical-align: top; }
 td.n { text-align: right; white-space: nowrap; }
+@media (max-width: 32rem) { table { font-size: .8rem; } td, th { padding-right: .4rem; } }
 @media (prefers-color-scheme: dark) { body { background: #16181d; color: #e6e6e6; } }
 """
 
@@ -30,7 +33,8 @@ def write_pages(results: dict[str, list[Row]], folder: Path) -> None:
 def student_page(student: str, rows: list[Row]) -> str:
     """A página inteira. Tudo o que veio do aluno aparece como texto."""
     total, of = (style.number(sum(points)) for points in ([r.points for r in rows], [r.of for r in rows]))
-    body = f"<h1>{html.escape(student)}</h1>\n<p>{total} de {of} pontos.</p>\n{''.join(map(_section, rows))}"
+    lessons = [_lesson(number, list(own)) for number, own in itertools.groupby(rows, lambda row: row.exercise[:2])]
+    body = f"<h1>{html.escape(student)}</h1>\n<p>{total} de {of} pontos.</p>\n{''.join(lessons)}"
     return whole_page(f"Correção de {student}", body)
 
 
@@ -43,11 +47,24 @@ def whole_page(title: str, body: str, *, width: str = "46rem") -> str:
     )
 
 
-def _section(row: Row) -> str:
-    points = f"{style.number(row.points)} de {style.number(row.of)}"
+def _lesson(number: str, rows: list[Row]) -> str:
+    title = next((lesson.title for lesson in series.LESSONS if lesson.number == number), "")
+    points, of = sum(row.points for row in rows), sum(row.of for row in rows)
+    if len(rows) > 1 and len({(row.status, row.message, row.answer) for row in rows}) == 1:  # nem se pôde ler
+        sections = _section(rows[0]._replace(points=points, of=of), f"Exercícios {number}.1 a {rows[-1].exercise}")
+    else:
+        sections = "".join(_section(row, f"Exercício {row.exercise}") for row in rows)
+    return f"<h2>Lição {number}, {html.escape(title)}: {_points(points, of)} pontos</h2>\n{sections}"
+
+
+def _section(row: Row, name: str) -> str:
     answer = row.answer.strip()
     code = f"<details><summary>A sua resposta</summary><pre>{html.escape(answer)}</pre></details>" if answer else ""
     return (
-        f'<section style="border-color: {_COLORS[row.status]}"><h2>{row.status} Exercício {row.exercise} '
-        f"({points})</h2><p>{html.escape(row.message)}</p>{code}</section>\n"
+        f'<section style="border-color: {_COLORS[row.status]}"><h3>{row.status} {name} '
+        f"({_points(row.points, row.of)})</h3><p>{html.escape(row.message)}</p>{code}</section>\n"
     )
+
+
+def _points(points: float, of: float) -> str:
+    return f"{style.number(points)} de {style.number(of)}"

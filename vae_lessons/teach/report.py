@@ -56,7 +56,9 @@ def report_page(results: dict[str, list[Row]]) -> str:
     )
     return whole_page(
         "A turma",
-        f"<h1>A turma: {len(results)} alunos</h1>\n<p>{style.image_tag(buffer.getvalue(), alt)}</p>\n"
+        f"<h1>A turma: {len(results)} {'aluno' if len(results) == 1 else 'alunos'}</h1>\n"
+        f"<p>{style.image_tag(buffer.getvalue(), alt)}</p>\n"
+        "<p>De cada aluno, o que respondeu e o que se disse a ele: na pasta <code>paginas</code>, ao lado desta.</p>\n"
         f"<h2>Os erros, pelo nome</h2>\n{table}",
         width="60rem",
     )
