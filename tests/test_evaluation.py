@@ -244,7 +244,7 @@ def test_a_posterior_in_the_wrong_place_is_warned_about_too(linear_gaussian):
 def test_the_warning_says_how_few_samples_count_and_what_to_do(linear_gaussian):
     case = linear_gaussian(log_scale=2 * math.log(0.5))
     torch.manual_seed(0)
-    with pytest.warns(UserWarning, match=r"das k = 1000 amostras por observação, contam \d+ .*mais estreita.*Treine mais"):
+    with pytest.warns(UserWarning, match=r"das k = 1000 amostras por imagem, contam \d+ .*mais estreita.*Treine mais"):
         result = log_likelihood(case.model, case.x)
     assert result.effective_sample_size.median() < 200
 

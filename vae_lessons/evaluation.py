@@ -114,7 +114,7 @@ def _warn_if_poor(sizes: Tensor, tails: Tensor, k: int) -> None:
         return
     about_tail = f", e o índice da cauda dos pesos é {tail:.2f} (acima de ½, a variância é infinita)" if heavy else ""
     warnings.warn(
-        f"O erro-padrão de log p(x) não cobre o erro: das k = {k} amostras por observação, contam {typical:.0f} (mediana "
+        f"O erro-padrão de log p(x) não cobre o erro: das k = {k} amostras por imagem, contam {typical:.0f} (mediana "
         f"do tamanho efetivo){about_tail}. A q(z|x) é mais estreita que a posterior, ou está longe dela, e a "
         "estimativa fica abaixo de log p(x). Treine mais o modelo e repita com k dez vezes maior; se a estimativa "
         "ainda subir mais que o erro-padrão, apresente-a como um limite inferior.",
