@@ -384,7 +384,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda logits_of, codes, known: logits_of(codes).argmax(-1),
-                "você tomou de uma vez, em todos os lugares, o código mais provável. Os dados ficam como estão; os outros se sorteiam "
+                "você pegou de uma vez, em todos os lugares, o código mais provável. Os dados ficam como estão; os outros se sorteiam "
                 "um a um, porque os logits de cada lugar dependem dos sorteados antes.",
             ),
             Mistake(
@@ -393,7 +393,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda logits_of, codes, known: _complete(logits_of, codes, known, choose="largest"),
-                "você toma sempre o código mais provável. Assim todas as imagens se completam do mesmo jeito: sorteie.",
+                "você pega sempre o código mais provável. Assim todas as imagens se completam do mesmo jeito: sorteie.",
             ),
             Mistake(
                 lambda logits_of, codes, known: _complete(logits_of, codes, known, shift=1),
