@@ -101,7 +101,9 @@ def _why_not(chosen: str) -> str:
     if missing & set("ad"):
         parts.append("Ficou de fora um limite que a lição demonstrou: que contas a desigualdade de Jensen garante?")
     if missing & set("cf"):
-        parts.append("Um limite pode ser péssimo e não deixar de ser limite: compare com a ELBO cada conta que não marcou.")
+        parts.append(
+            "Um limite pode ser péssimo e não deixar de ser limite: compare com a ELBO cada conta que não marcou."
+        )
     return " ".join(parts)
 
 
