@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import matplotlib
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -63,9 +62,8 @@ def precision_by_cells(results: Mapping[str, Mapping[int, list[dict[str, float]]
 def lab_maps(codes: Mapping[str, np.ndarray], lab: Tensor, myeloid: Tensor) -> Figure:
     """codes: método → códigos, [N, Z] · lab: [N], 0 ou 1 · myeloid: bool [N]. Na horizontal, o eixo que mais separa as
     linhagens dentro de cada laboratório; na vertical, o que mais separa os laboratórios, fora dele. A cor é da
-    linhagem, e a forma, do laboratório."""
+    linhagem, e a forma, do laboratório. Levanta ValueError se faltar uma linhagem num laboratório."""
     lab, myeloid = lab.numpy(), myeloid.numpy().astype(int)
-    order = torch.randperm(len(lab), generator=torch.Generator().manual_seed(0)).numpy()
     groups = [
         (kind, site, {"color": color, "marker": mark, "label": f"{name}, laboratório {site}"})
         for kind, (name, color) in enumerate((("linfócitos e outras", BLUE), ("mieloides", ORANGE)))
@@ -75,10 +73,9 @@ def lab_maps(codes: Mapping[str, np.ndarray], lab: Tensor, myeloid: Tensor) -> F
         fig = Figure(figsize=(8.6, 3.8))
         axes = fig.subplots(1, len(codes), sharex=True, sharey=True)
         for ax, (name, code) in zip(axes, codes.items(), strict=True):
-            points = _lineage_and_lab(code, lab, myeloid)[order]
+            points = lineage_and_lab(code, lab, myeloid)
             for kind, site, look in groups:
-                mine = ((myeloid == kind) & (lab == site))[order]
-                ax.scatter(*points[mine].T, s=12, alpha=0.5, linewidths=0, **look)
+                ax.scatter(*points[(myeloid == kind) & (lab == site)].T, s=12, alpha=0.5, linewidths=0, **look)
             ax.set(xlabel="eixo das linhagens (desvios)", aspect="equal")
             ax.set_title(name, fontsize=10)
         axes[0].set_ylabel("eixo dos laboratórios (desvios)")
@@ -87,9 +84,15 @@ def lab_maps(codes: Mapping[str, np.ndarray], lab: Tensor, myeloid: Tensor) -> F
     return fig
 
 
-def _lineage_and_lab(code: np.ndarray, lab: np.ndarray, myeloid: np.ndarray) -> np.ndarray:
+def lineage_and_lab(code: np.ndarray, lab: np.ndarray, myeloid: np.ndarray) -> np.ndarray:
     """[N, 2]: o discriminante linear das linhagens, e o dos laboratórios sem a parte dele que está no primeiro. Em
     desvios padrão de dentro dos quatro grupos."""
+    cells = [[int(((myeloid == kind) & (lab == site)).sum()) for site in (0, 1)] for kind in (0, 1)]
+    if min(map(min, cells)) < 1:
+        raise ValueError(
+            f"O mapa pede as duas linhagens nos dois laboratórios, mas, laboratório por laboratório, vieram {cells[0]} "
+            f"linfócitos e outras e {cells[1]} mieloides. Mude as chances de `two_labs`."
+        )
     means = np.array([[code[(myeloid == kind) & (lab == site)].mean(0) for site in (0, 1)] for kind in (0, 1)])
     within = np.cov((code - means[myeloid, lab]).T)
     white = np.linalg.inv(np.linalg.cholesky(within))  # code @ white.T tem, dentro dos grupos, covariância I
