@@ -14,7 +14,7 @@ pytest.importorskip("furo", reason='falta o furo: instale o pacote com pip insta
 pytest.importorskip("quickjs", reason='falta o quickjs-ng: instale o pacote com pip install -e ".[page]"')
 
 import pages
-from axe_playwright_python.sync_playwright import Axe
+from axe import grave
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -78,16 +78,6 @@ def lesson(browser, site, **options):
         page.locator("[data-gravado]").scroll_into_view_if_needed()
         page.wait_for_selector("[data-vivo=sim]")
         yield page
-
-
-def grave(page, context=None) -> list:
-    """O que o axe acha de grave: (regra, elementos). Sem `preload`, ele não pede de novo as folhas de estilo."""
-    found = Axe().run(page, context=context, options={"resultTypes": ["violations"], "preload": False}).response
-    return [
-        (violation["id"], [node["html"][:200] for node in violation["nodes"]])
-        for violation in found["violations"]
-        if violation["impact"] in ("serious", "critical")
-    ]
 
 
 def picture(page) -> np.ndarray:
