@@ -5,7 +5,8 @@ import re
 import pytest
 from classroom import corrected, deliver, submission
 
-from vae_lessons.teach.correct import Row
+from vae_lessons.teach.grades import RESULTS, Row
+from vae_lessons.teach.lessons import Refused
 from vae_lessons.teach.report import class_figure, named_mistakes, report_page, write_report
 
 CLASS = {
@@ -51,6 +52,9 @@ def test_the_report_is_made_of_what_correct_left(tmp_path):
     assert "5 de 5 respostas certas" in write_report(tmp_path / "notas").read_text(encoding="utf-8")
 
 
-def test_without_a_correction_there_is_nothing_to_report(tmp_path):
-    with pytest.raises(FileNotFoundError, match="teach correct"):
+@pytest.mark.parametrize("content", [None, "{meio", "[]", '{"ana": [3]}'])
+def test_without_a_correction_there_is_nothing_to_report(tmp_path, content):
+    if content:
+        (tmp_path / RESULTS).write_text(content, encoding="utf-8")
+    with pytest.raises(Refused, match="teach correct"):
         write_report(tmp_path)

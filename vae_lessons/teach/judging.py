@@ -3,10 +3,14 @@
 from typing import NamedTuple
 
 from vae_lessons.exercises.checking import Attempt, judge
-from vae_lessons.teach.cases import measures
+from vae_lessons.teach.cases import measures, world
 from vae_lessons.teach.values import Unreadable, decode
 
 _MOST_LETTERS = 2000
+_WRITTEN = (
+    "é o número da lição, mas a correção refez a conta da sua célula com outros dados, ou com outro treino, e ela não "
+    "acompanhou. Deixe na célula o código que treina e mede, e entregue o que sai dele. Na conta refeita:"
+)
 
 
 class Verdict(NamedTuple):
@@ -33,6 +37,8 @@ def verdict(exercise_id: str, seed: int, attempts) -> Verdict:
     seen, *others = (judge(exercise, one) for exercise, one in zip(wanted, tried, strict=True))
     if seen.passed:
         for other in others:
+            if not other.passed and world(exercise_id, seed):
+                return Verdict(exercise_id, "❌", f"{_WRITTEN} {_cut(other.message)}", "O número não sai da conta.")
             if not other.passed:
                 return Verdict(
                     exercise_id,

@@ -1,6 +1,5 @@
 """A turma de uma vez: uma figura de exercícios × alunos, e os erros pelo nome, com quantos o cometeram."""
 
-import base64
 import html
 import io
 from collections import Counter
@@ -12,18 +11,12 @@ from matplotlib.figure import Figure
 
 from vae_lessons import style
 from vae_lessons.files import write_atomically
-from vae_lessons.teach.correct import Row, saved
+from vae_lessons.teach.grades import Row, saved_class
+from vae_lessons.teach.page import whole_page
 
 REPORT = "turma.html"
 _ORDER = ("⏳", "❌", "✅")
 _SIGNS = {"⏳": "", "❌": "×", "✅": "✓"}
-_STYLE = """
-body { font: 1.05rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-img { max-width: 100%; background: #fff; }
-table { border-collapse: collapse; } td, th { padding: .3rem .8rem .3rem 0; text-align: left; vertical-align: top; }
-td.n { text-align: right; white-space: nowrap; }
-@media (prefers-color-scheme: dark) { body { background: #16181d; color: #e6e6e6; } }
-"""
 
 
 class Slip(NamedTuple):
@@ -37,21 +30,17 @@ class Slip(NamedTuple):
 def write_report(graded: Path) -> Path:
     """Grava em `graded`, que `correct` encheu, uma página com a figura e os erros; devolve o caminho dela.
 
-    Levanta FileNotFoundError se nada se corrigiu ali.
+    Levanta Refused se nada se corrigiu ali.
     """
-    results = {student: [row for rows in by.values() for row in rows] for student, by in saved(graded).items()}
-    if not results:
-        raise FileNotFoundError(f"não há correção em {graded}. Rode antes: python -m vae_lessons.teach correct …")
     path = graded / REPORT
-    write_atomically(path, report_page(results).encode("utf-8", "replace"))
+    write_atomically(path, report_page(saved_class(graded)).encode("utf-8", "replace"))
     return path
 
 
 def report_page(results: dict[str, list[Row]]) -> str:
-    """Um arquivo HTML inteiro, que se abre sem rede."""
+    """A página inteira."""
     buffer = io.BytesIO()
     class_figure(results).savefig(buffer, format="png", dpi=144)
-    picture = base64.b64encode(buffer.getvalue()).decode()
     right = sum(row.status == "✅" for rows in results.values() for row in rows)
     total = sum(map(len, results.values()))
     alt = f"Exercícios nas linhas, alunos nas colunas: {right} de {total} respostas certas."
@@ -65,11 +54,11 @@ def report_page(results: dict[str, list[Row]]) -> str:
         if rows
         else "<p>Nenhum erro dos que têm nome.</p>"
     )
-    return (
-        '<!doctype html>\n<html lang="pt-BR"><head><meta charset="utf-8"><title>A turma</title>'
-        f"<style>{_STYLE}</style></head>\n<body><h1>A turma: {len(results)} alunos</h1>\n"
-        f'<p><img src="data:image/png;base64,{picture}" alt="{html.escape(alt)}"></p>\n'
-        f"<h2>Os erros, pelo nome</h2>\n{table}</body></html>\n"
+    return whole_page(
+        "A turma",
+        f"<h1>A turma: {len(results)} alunos</h1>\n<p>{style.image_tag(buffer.getvalue(), alt)}</p>\n"
+        f"<h2>Os erros, pelo nome</h2>\n{table}",
+        width="60rem",
     )
 
 
