@@ -21,6 +21,9 @@ from playwright.sync_api import expect
 from vae_lessons.authoring import lab
 from vae_lessons.explore import explore_gumbel
 from vae_lessons.publish import recording
+from vae_lessons.teach.grades import Row
+from vae_lessons.teach.page import student_page
+from vae_lessons.teach.report import report_page
 
 pytestmark = [
     pytest.mark.skipif(
@@ -118,6 +121,24 @@ def test_every_lesson_is_quiet_and_accessible(browser, screen):
     with quiet_page(browser, **SCREENS[screen]) as page:
         for path in sorted(pages.stored_site().glob("*.html")):
             assert_ready(page, path, before_axe=bare)
+
+
+ANSWER = "resposta = " + " + ".join("abcdefghijklmnopqrstuvwxyz" * 8)
+GRADED = {
+    "ana": [Row("01.1", "✅", 1, 1, "certo!", answer=ANSWER), Row("01.2", "❌", 0, 1, "sobra um ½", "sobra um ½.")],
+    "beto": [Row("01.1", "✅", 1, 1, "certo!"), Row("01.2", "⏳", 0, 1, "em branco")],
+}
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_the_pages_of_a_class_are_quiet_and_accessible(browser, tmp_path, screen):
+    pages_of = {"turma": report_page(GRADED), "ana": student_page("ana", GRADED["ana"])}
+    with quiet_page(browser, **SCREENS[screen]) as page:
+        for name, content in pages_of.items():
+            (tmp_path / f"{name}.html").write_text(content, encoding="utf-8")
+            assert_ready(page, tmp_path / f"{name}.html")
+            page.keyboard.press("Tab")
+            assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
 
 
 def test_a_live_explorer_is_accessible(browser, site):
