@@ -37,9 +37,19 @@ def test_the_figure_does_not_depend_on_color_alone():
 
 def test_the_page_stands_alone_and_shows_names_as_text():
     page = report_page(CLASS)
-    assert 'alt="Exercícios nas linhas, alunos nas colunas: 4 de 8 respostas certas."' in page
+    assert 'alt="Exercícios nas linhas, alunos nas colunas: 4 de 8 respostas certas. A tabela diz quais."' in page
     assert "faltou &lt;x&gt;." in page
     assert not re.search(r'(src|href)="(?!data:)', page)
+
+
+def test_the_table_says_what_the_figure_shows():
+    page = report_page(CLASS)
+    head, *rows = re.findall("<tr>(.*?)</tr>", page.partition("<caption>")[2].partition("</table>")[0])
+    assert re.findall('<th scope="col">(.*?)</th>', head) == ["Exercício", "davi", "ana", "beto", "célia"]
+    assert [re.findall("<t[hd].*?>(.*?)</t", row) for row in rows] == [
+        ["01.1", "certo", "certo", "certo", "errado"],
+        ["01.2", "certo", "errado", "errado", "errado"],
+    ]
 
 
 def test_a_class_without_named_mistakes_says_so():

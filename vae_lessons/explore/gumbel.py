@@ -83,6 +83,10 @@ def paint(numbers: GumbelNumbers) -> Image.Image:
 
 
 def describe(numbers: GumbelNumbers) -> str:
+    return f"Amostras no triângulo das três classes, uma delas por dentro e as médias de todas: {summary(numbers)}."
+
+
+def summary(numbers: GumbelNumbers) -> str:
     rows = {"π": numbers.probabilities, "frequência do argmax": numbers.frequencies, "média de y": numbers.mean}
     vectors = (f"{name} = ({'; '.join(_decimals(values))})" for name, values in rows.items())
     return f"τ = {number(numbers.temperature, 2)} · {' · '.join(vectors)}"
@@ -123,7 +127,7 @@ class GumbelExplorer(Explorer):
 
     @property
     def summary(self) -> str:
-        return describe(self.numbers)
+        return summary(self.numbers)
 
     def _resample(self) -> None:
         self._draw += 1

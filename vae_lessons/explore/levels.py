@@ -343,7 +343,7 @@ class LevelsExplorer(Explorer):
             options=[(name, count) for count, name in enumerate(names)],
             value=1,
             tooltip="fixar",
-            tooltips=[self._words(count).capitalize() for count in range(len(names))],
+            tooltips=[f"Gerar com {self._words(count)}" for count in range(len(names))],
             style={"button_width": f"{max(60, 280 // len(names) - 8)}px"},
         )
 

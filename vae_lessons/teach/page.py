@@ -9,6 +9,7 @@ from vae_lessons.files import write_atomically
 from vae_lessons.teach.grades import Row
 
 _COLORS = {"✅": style.RIGHT, "❌": style.WRONG, "⏳": style.BLANK}
+VERDICTS = {"✅": "certo", "❌": "errado", "⏳": "em branco"}
 _STYLE = """
 body { font: 1.05rem/1.5 system-ui, sans-serif; margin: 2rem auto; padding: 0 1rem; }
 section { border-left: 4px solid; padding: .2rem 1rem; margin: 1.2rem 0; }
@@ -18,8 +19,10 @@ pre { background: rgba(128, 128, 128, .12); padding: .6rem; overflow-x: auto; fo
 img { max-width: 100%; background: #fff; }
 table { border-collapse: collapse; }
 td, th { padding: .3rem .8rem .3rem 0; text-align: left; vertical-align: top; }
-td.n { text-align: right; white-space: nowrap; }
 @media (max-width: 32rem) { table { font-size: .8rem; } td, th { padding-right: .4rem; } }
+th[scope="row"] { font-weight: normal; white-space: nowrap; }
+caption { text-align: left; }
+.wide { overflow-x: auto; }
 @media (prefers-color-scheme: dark) { body { background: #16181d; color: #e6e6e6; } }
 """
 
@@ -43,7 +46,7 @@ def whole_page(title: str, body: str, *, width: str = "46rem") -> str:
     return (
         f'<!doctype html>\n<html lang="pt-BR"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>\n'
-        f'<body style="max-width: {width}">{body}</body></html>\n'
+        f'<body style="max-width: {width}"><main>{body}</main></body></html>\n'
     )
 
 
@@ -59,10 +62,10 @@ def _lesson(number: str, rows: list[Row]) -> str:
 
 def _section(row: Row, name: str) -> str:
     answer = row.answer.strip()
-    code = f"<details><summary>A sua resposta</summary><pre>{html.escape(answer)}</pre></details>" if answer else ""
+    code = f'<details><summary>A sua resposta</summary><pre tabindex="0">{html.escape(answer)}</pre></details>'
     return (
-        f'<section style="border-color: {_COLORS[row.status]}"><h3>{row.status} {name} '
-        f"({_points(row.points, row.of)})</h3><p>{html.escape(row.message)}</p>{code}</section>\n"
+        f'<section style="border-color: {_COLORS[row.status]}"><h3>{row.status} {name}: {VERDICTS[row.status]} '
+        f"({_points(row.points, row.of)})</h3><p>{html.escape(row.message)}</p>{code if answer else ''}</section>\n"
     )
 
 
