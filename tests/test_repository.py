@@ -2,8 +2,10 @@
 
 import ast
 import importlib
+import os
 import pkgutil
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -12,11 +14,13 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 import vae_lessons
 from vae_lessons import processors
 
 ROOT = Path(__file__).resolve().parent.parent
+REPO2DOCKER = os.environ.get("REPO2DOCKER") or shutil.which("jupyter-repo2docker")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -104,6 +108,43 @@ def test_environment_defers_to_requirements():
     assert dict(re.findall(r'^  ([A-Z_]+): "(.+)"$', text, re.MULTILINE)) == processors.WAITING
     extra_index = "--extra-index-url https://download.pytorch.org/whl/cpu"
     assert items == ["conda-forge", "python=3.11", "pip", "pip:", extra_index, "-r requirements.txt"]
+    assert "3.11" in SpecifierSet(PROJECT["requires-python"])
+
+
+@pytest.mark.skipif(
+    not REPO2DOCKER,
+    reason="REPO2DOCKER não diz onde está o jupyter-repo2docker (pip install jupyter-repo2docker, noutro ambiente).",
+)
+def test_repo2docker_brings_the_repository_before_it_installs_the_environment():
+    """O environment.yml manda ler o requirements.txt, e este, instalar o pacote: precisam já estar na imagem."""
+    command = [REPO2DOCKER, "--no-build", "--debug", "."]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "python=3.11" in found.stderr
+    repository, environment = (found.stdout.index(text) for text in (" src/ ${REPO_DIR}/", '--file "environment.yml"'))
+    assert repository < environment
+
+
+# O que o Colab trazia em setembro de 2026, com Python 3.13.
+COLAB = {
+    "filelock": "3.32.5",
+    "ipython": "7.34.0",
+    "matplotlib": "3.10.0",
+    "numpy": "2.1.3",
+    "packaging": "26.3",
+    "pandas": "2.2.3",
+    "pillow": "11.3.0",
+    "platformdirs": "4.11.7",
+    "scikit-learn": "1.6.1",
+    "torch": "2.11.0",
+    "tqdm": "4.67.3",
+}
+
+
+def test_colab_keeps_its_own_versions_when_it_installs_the_package():
+    """Trocar o IPython de lá derruba a sessão, e trocar o torch baixa gigabytes; o ipywidgets pode ser trocado."""
+    bounds = {r.name: r.specifier for r in map(Requirement, PROJECT["dependencies"])}
+    assert bounds.keys() - COLAB.keys() == {"ipywidgets", "jupyterlab"}
+    assert {name: version for name, version in COLAB.items() if version not in bounds[name]} == {}
 
 
 # Módulos
