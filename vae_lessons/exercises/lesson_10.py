@@ -204,7 +204,7 @@ EXERCISES = (
             ),
         ),
         measure=on_cases(*_SINH_CASES),
-        insight="Caudas mais pesadas que as da normal, com um fluxo de uma linha.",
+        insight="Um fluxo de uma linha já dá caudas mais pesadas que as da normal.",
     ),
     Exercise(
         id="10.2",
@@ -267,7 +267,7 @@ EXERCISES = (
             ),
         ),
         measure=on_cases(*_SHARES),
-        insight="Perder uma moda rara quase nada custa, e é por isso que a KL reversa as perde.",
+        insight="Perder uma moda rara custa quase nada, e por isso a KL reversa a abandona.",
     ),
     Exercise(
         id="10.4",

@@ -202,7 +202,7 @@ EXERCISES = (
             ),
             Mistake(
                 _mean_theta,
-                "as páginas variam menos do que deviam: parece que no lugar de sortear θ você usou a média da Dirichlet.",
+                "as páginas variam menos do que deviam: parece que, no lugar de sortear θ, você usou a média da Dirichlet.",
             ),
             Mistake(
                 _one_topic,
@@ -210,7 +210,7 @@ EXERCISES = (
             ),
             Mistake(
                 _expected_counts,
-                "vieram contagens com vírgula: são as esperadas. Uma página tem palavras inteiras; sorteie-as.",
+                "vieram contagens fracionárias: são as esperadas. Uma página tem palavras inteiras; sorteie-as.",
             ),
             Mistake(
                 _without_replacement,
@@ -219,7 +219,7 @@ EXERCISES = (
         ),
         measure=behaviour(pages_written),
         tolerance=0.75,
-        insight="Com estas páginas, de tópicos conhecidos, se pode conferir se um modelo acha os tópicos certos.",
+        insight="Com estas páginas, de tópicos conhecidos, pode-se conferir se um modelo acha os tópicos certos.",
     ),
     Exercise(
         id="13.2",
@@ -282,7 +282,7 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 torch.tensor([[0.8, 0.1, 0.1], [0.7, 0.2, 0.1]]),
-                "o produto não passa do maior dos dois tópicos em 0,2. Procure uma palavra em que ambos põem bastante, e outras que "
+                "o produto não passa do maior dos dois tópicos em 0,2. Procure uma palavra a que ambos dão bastante, e outras que "
                 "só um deles aceita.",
             ),
             Mistake(

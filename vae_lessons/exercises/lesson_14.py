@@ -70,7 +70,7 @@ def _repeated(logits: Tensor, n: int) -> Tensor:
 def behaviour_of_shelf(answer, chances=_CHANCES, n: int = 3) -> tuple:
     """Repete? as frequências do primeiro e do segundo lugar são as certas? é sempre a mesma? é ao acaso puro?"""
     films = len(chances)
-    logits = chances.log().expand(_DRAWS, -1) + 3.0  # somar o mesmo a todos não muda a softmax
+    logits = chances.log().expand(_DRAWS, -1) + 3.0  # somar o mesmo a todos não muda o softmax
     shelves = required_tensor(answer(logits.clone(), n))
     if shelves.shape != (_DRAWS, n) or shelves.is_floating_point():
         raise Unusable(f"esperava os índices dos filmes, inteiros, [{_DRAWS}, {n}] neste teste: uma estante por linha.")
@@ -156,7 +156,7 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 lambda logits, x: x - logits.softmax(-1),
-                "falta o número de filmes da pessoa: cada um dos gostos dela empurra a softmax inteira para baixo.",
+                "falta o número de filmes da pessoa: cada um dos gostos dela empurra o softmax inteiro para baixo.",
             ),
             Mistake(
                 lambda logits, x: x / x.sum(-1, keepdim=True) - logits.softmax(-1),
@@ -164,12 +164,12 @@ EXERCISES = (
             ),
             Mistake(
                 lambda logits, x: x - logits.sigmoid(),
-                "esse é o gradiente da logística, em que cada filme se decide sozinho. Na softmax, um filme que sobe faz os "
+                "esse é o gradiente da logística, em que cada filme se decide sozinho. No softmax, um filme que sobe faz os "
                 "outros descerem.",
             ),
             Mistake(
                 lambda logits, x: x * (1 - logits.softmax(-1)),
-                "os filmes de que a pessoa não gostou também têm gradiente: estão no denominador da softmax.",
+                "os filmes de que a pessoa não gostou também têm gradiente: estão no denominador do softmax.",
             ),
             Mistake(
                 lambda logits, x: x - len(x[0]) * logits.softmax(-1),
@@ -229,8 +229,8 @@ EXERCISES = (
             Mistake(_repeated, "há filmes repetidos numa estante: depois de sorteado, o filme sai da urna."),
             Mistake(
                 lambda logits, n: _shelf(logits, n, noise=torch.randn_like),
-                "há sorteio, e nenhum filme se repete, mas as frequências não são as da softmax. Que ruído, somado aos logits, "
-                "faz do argmax um sorteio da softmax? (Lição 05.)",
+                "há sorteio, e nenhum filme se repete, mas as frequências não são as do softmax. Que ruído, somado aos logits, "
+                "faz do argmax um sorteio do softmax? (Lição 05.)",
             ),
             Mistake(
                 lambda logits, n: torch.rand_like(logits).topk(n, dim=1).indices,
@@ -239,7 +239,7 @@ EXERCISES = (
         ),
         measure=behaviour(behaviour_of_shelf),
         insight="Cada visita tem uma estante diferente, e no primeiro lugar cada filme sai com a frequência que o modelo lhe dá.",
-        hint="A primeira posição deve ter as frequências da softmax; a segunda, as da softmax sem o filme já sorteado.",
+        hint="A primeira posição deve ter as frequências do softmax; a segunda, as do softmax sem o filme já sorteado.",
     ),
     Exercise(
         id="14.5",

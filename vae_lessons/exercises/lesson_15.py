@@ -266,7 +266,7 @@ EXERCISES = (
             ),
         ),
         measure=behaviour(generated),
-        insight="O mesmo z dá sempre o mesmo x, e o caminho se pode fazer ao contrário.",
+        insight="O mesmo z dá sempre o mesmo x, e o caminho pode ser feito ao contrário.",
         hint="Em cada par de níveis: palpite, ruído suposto, nível de cima.",
     ),
     Exercise(

@@ -119,7 +119,7 @@ _RATE_CASES = (
     (torch.full((3, 2), 5.0), torch.full((3, 2), 0.5), _draws(0, 3, 2).abs()),
 )
 
-# Sala 3, as cotas.
+# Sala 3, os limites.
 
 _WEIGHT_CASES = ((_draws(0, 5, 3),), (10 * _draws(1, 8, 2) - 700,))
 _LOGIT_CASES = ((_draws(0, 3, 4),), (2 * _draws(1, 2, 3, 10),))
@@ -154,7 +154,7 @@ _RECALL_CASES = (
 
 
 def recalls(recall, cases=_RECALL_CASES) -> tuple[Observed, ...]:
-    """A revocação em cada caso; −1 no lugar de NaN, que é a marca do espécime."""
+    """A Recall em cada caso; −1 no lugar de NaN, que é a marca do espécime."""
     found = [float(recall(*(argument.clone() for argument in case))) for case in cases]
     return tuple(Observed(torch.tensor(-1.0 if math.isnan(value) else value), "na média") for value in found)
 
@@ -365,14 +365,16 @@ EXERCISES = (
         id="16.9",
         solution=specimen("média ponderada").cured,
         mistakes=(
-            _still_sick("média ponderada", "a média é dos logaritmos, com pesos. A cota é o logaritmo da média dos w."),
+            _still_sick(
+                "média ponderada", "a média é dos logaritmos, com pesos. O limite é o logaritmo da média dos w."
+            ),
             Mistake(
                 lambda log_w: log_w.logsumexp(0),
-                "é o logaritmo da soma dos w, e a cota pede o da média: falta uma constante, que cresce com K.",
+                "é o logaritmo da soma dos w, e o limite pede o da média: falta uma constante, que cresce com K.",
             ),
             Mistake(
                 lambda log_w: log_w.mean(0),
-                "é a média dos log w: uma cota, mas a ELBO, mais frouxa.",
+                "é a média dos log w: um limite, mas a ELBO, mais frouxo.",
             ),
             Mistake(
                 lambda log_w: log_w.exp().mean(0).log(),
@@ -381,7 +383,7 @@ EXERCISES = (
         ),
         measure=on_cases(*_WEIGHT_CASES),
         tolerance=1e-4,
-        insight="O gradiente da cota é a média ponderada dos gradientes; o valor, não.",
+        insight="O gradiente do limite é a média ponderada dos gradientes; o valor, não.",
     ),
     Exercise(
         id="16.10",

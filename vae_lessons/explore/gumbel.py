@@ -56,7 +56,7 @@ def measure(temperature: float, logit_1: float, logit_2: float, logit_3: float, 
     """As amostras e as suas médias. draw: qual dos sorteios do ruído g, contados de 0."""
     q, noise = Categorical(torch.tensor([logit_1, logit_2, logit_3], dtype=torch.float64)), _noise(draw)
     samples = q.relaxed(temperature, noise).numpy()
-    # O argmax não vem de y: com τ pequeno, dois componentes podem se arredondar no mesmo número.
+    # O argmax não vem de y: com τ pequeno, duas componentes podem se arredondar para o mesmo número.
     scores = torch.log_softmax(q.logits, -1) + noise
     winners = scores.argmax(1).numpy()
     return GumbelNumbers(

@@ -120,7 +120,7 @@ class ImplicitExplorer(Explorer):
             "descida dividida pela inclinação da curva, que é a densidade."
         )
         hand = pointable(self.picture, _LABEL, size=(_WIDTH, _HEIGHT), at=self._point, keys=self._step)
-        side = [title("Segure u, mova α"), c["alpha"].with_number(), c["u"].with_number(), self.caption, note]
+        side = [title("Segure u e mova α"), c["alpha"].with_number(), c["u"].with_number(), self.caption, note]
         super().__init__(row(hand, column(300, *side)))
         self._start()
 

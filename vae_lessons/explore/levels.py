@@ -149,7 +149,8 @@ class LevelsExplorer(Explorer):
             for dim in self._coordinates[level]
         )
         held = f" ({values})" if values else ""
-        rest = " e o resto sorteado" if numbers.fixed < len(self._sizes) else ": são uma só"
+        rest = " e o resto sorteado" if numbers.fixed else " e tudo sorteado"
+        rest = ": são uma só" if numbers.fixed == len(self._sizes) else rest
         return (
             f"{_SHOWN} imagens com {self._words(numbers.fixed)}{held}{rest}. Desvio padrão médio dos pixels: {spreads}."
         )
