@@ -123,7 +123,7 @@ class _Flood(Exception):
 def _watch(pipe: int, names: Container[str], limits: Limits, deadline: float) -> tuple[dict[str, list], Ending]:
     """Ouve o filho até que ele termine ou passe de um limite; guarda a primeira resposta de cada um de `names`."""
     measured: dict[str, list] = {}
-    cell, finished, why = None, False, "o processo morreu: faltou memória, ou o próprio código o encerrou."
+    cell, why = None, "o processo morreu: faltou memória, ou o próprio código o encerrou."
     cell_deadline = time.monotonic() + limits.seconds
     next_look, own = 0.0, resident(os.getpid())
     try:
@@ -135,8 +135,8 @@ def _watch(pipe: int, names: Container[str], limits: Limits, deadline: float) ->
                     measured.setdefault(name, attempts)
                 case ["broken", str(error)]:
                     why = f"o processo não pôde ser separado do resto: {error}"
-                case ["end"]:
-                    finished = True
+                case ["end"]:  # um processo que o código deixe a trabalhar ainda segura o cano
+                    return measured, Ending(cell, "")
             now = time.monotonic()
             if now > min(deadline, cell_deadline):
                 most = min(limits.seconds, limits.total)
@@ -147,7 +147,7 @@ def _watch(pipe: int, names: Container[str], limits: Limits, deadline: float) ->
                     return measured, Ending(cell, excess)
     except _Flood:
         return measured, Ending(cell, "mandou à correção mais do que cabe nas respostas de uma lição, e foi parado.")
-    return measured, Ending(cell, "" if finished else why)
+    return measured, Ending(cell, why)
 
 
 def _heard(pipe: int) -> Iterator[Any]:
@@ -249,4 +249,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except SystemExit:
+        os._exit(0)  # sem desmontar o torch, o que leva segundos
