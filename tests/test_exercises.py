@@ -485,6 +485,7 @@ def other_dtype(x):
     [
         (raises(SystemExit(1)), "exit() encerra o programa inteiro"),
         (lambda x: sys.exit(), "exit() encerra o programa inteiro"),
+        (raises(FileNotFoundError()), "um arquivo, a rede ou um processo"),
         (raises(KeyboardInterrupt()), "a correção foi interrompida"),
         (raises(GeneratorExit()), "GeneratorExit"),
         (raises(Unprintable()), "Unprintable"),
