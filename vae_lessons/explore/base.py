@@ -48,7 +48,7 @@ _STYLE = """
   line-height: 1.4; padding: 4px 10px;}
 .vae-explorer .noUi-handle {border-color: var(--jp-ui-font-color2, #666);}
 .vae-explorer :is(button, input, select, .noUi-handle):focus-visible
-  {outline: 2px solid var(--jp-brand-color1, #1976d2); outline-offset: 1px;}
+  {outline: 2px solid var(--jp-brand-color1, #1976d2) !important; outline-offset: 1px;}
 .vae-explorer .vae-said {position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);}
 """
 # Um <script> posto por innerHTML não é executado; o `onload` de um <style>, sim.

@@ -381,5 +381,6 @@ def _controls(start, limits, shown: tuple[str, ...]) -> dict[str, widgets.Widget
         description="gene",
         tooltip="O gene que colore o mapa",
         style={"description_width": "44px"},
+        layout={"max_width": "calc(100% - 4px)"},
     )
     return controls
