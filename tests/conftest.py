@@ -6,6 +6,8 @@ import pytest
 import torch
 import toys
 
+from vae_lessons.data import load
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread():
@@ -22,6 +24,17 @@ def listens_to_interrupts():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """300 dígitos [300, 8, 8]: o último lote é menor, seja qual for o tamanho dos outros."""
+    return load("digits").x[:300]
+
+
+@pytest.fixture(scope="session")
+def held_out():
+    return load("digits", "test").x[:100]
 
 
 @pytest.fixture(scope="session")

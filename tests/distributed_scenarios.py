@@ -14,27 +14,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import torch
-from torch import nn
+from small_training import noisy_vae, small_vae
 
 from vae_lessons.data import load
-from vae_lessons.models import mlp_vae
 from vae_lessons.objectives import ElboTerms, elbo
 from vae_lessons.training import TrainConfig, distributed, fit
 
 RANKS = 2
 DEADLINE = 30
 digits, held_out = load("digits").x[:299], load("digits", "test").x[:100]
-
-
-def small_vae(seed=0):
-    torch.manual_seed(seed)
-    return mlp_vae(64, 2, (16,))
-
-
-def noisy_vae(seed=0):
-    model = small_vae(seed)
-    model.encoder = nn.Sequential(*model.encoder[:2], nn.BatchNorm1d(16), nn.Dropout(0.3), *model.encoder[2:])
-    return model
 
 
 def without_noise(model, x, *, beta):

@@ -9,10 +9,8 @@ import functools
 
 import pytest
 import torch
-from torch import nn
+from small_training import noisy_vae, small_vae
 
-from vae_lessons.data import load
-from vae_lessons.models import mlp_vae
 from vae_lessons.objectives import elbo
 from vae_lessons.training import TrainConfig, fit, graphs, loop, precision, single
 from vae_lessons.training.config import choose_backend
@@ -21,28 +19,6 @@ from vae_lessons.training.steps import make_optimizer
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="Esta máquina não tem GPU com CUDA.")
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def digits():
-    """300 dígitos: com lotes de 64, quatro cheios e um de 44."""
-    return load("digits").x[:300]
-
-
-@pytest.fixture(scope="module")
-def held_out():
-    return load("digits", "test").x[:100]
-
-
-def small_vae(seed=0):
-    torch.manual_seed(seed)
-    return mlp_vae(64, 2, (16,))
-
-
-def noisy_vae(seed=0):
-    model = small_vae(seed)
-    model.encoder = nn.Sequential(*model.encoder[:2], nn.BatchNorm1d(16), nn.Dropout(0.3), *model.encoder[2:])
-    return model
 
 
 def tempered(model, x, *, beta, temperature):

@@ -53,7 +53,8 @@ def write_notebook(server, name: str, sources: list[str]) -> None:
     nbformat.write(notebook, server.root / name)
 
 
-GALLERY = ("latent", "elbo", "gradients", "beta", "water", "gumbel", "twin")
+TOYS = ("cells", "codes", "films", "flow", "implicit", "kmeans", "levels", "merge", "steps", "style", "topics")
+GALLERY = ("latent", "elbo", "gradients", "beta", "water", "gumbel", "twin", *TOYS)
 GALLERY_CELLS = [
     """from vae_lessons.data import load
 from vae_lessons.explore import *
@@ -71,6 +72,8 @@ runs = fit_many(mlp_vae(64, 3, (16,)), load("digits"), TrainConfig(epochs=2), sw
     "explore_water()",
     "gumbel = explore_gumbel()\ngumbel",
     'twin = explore_latent(model, load("digits", "test"))\ntwin',
+    f"import sys\n\nsys.path.insert(0, {str(Path(__file__).parent)!r})\nfrom toys_explore import EXPLORERS",
+    *(f"EXPLORERS[{name!r}]()" for name in TOYS),
     "print(bool((latent.z == latent.means[latent.controls['index'].value]).all()))",
     "print(elbo.kl < 1e-9)",
     "print(beta.summary)",
@@ -85,7 +88,7 @@ print(len(_instances), 4 * int(statm.read_text().split()[1]) if statm.exists() e
 
 @pytest.fixture(scope="module")
 def gallery(browser, server):
-    """Um caderno com um explorador de cada, e depois o que eles dizem de si."""
+    """Um caderno com todos os exploradores, e depois o que alguns dizem de si."""
     write_notebook(server, "galeria.ipynb", GALLERY_CELLS)
     with quiet_page(browser) as page:
         lab.open_notebook(page, server, "galeria.ipynb")
@@ -165,12 +168,14 @@ def test_a_number_typed_with_a_comma_moves_the_slider_and_the_picture(explorer):
 
 
 def test_no_number_in_an_explorer_has_a_decimal_point(gallery):
-    for explorer in gallery.locator(".vae-explorer").all():
-        shown = explorer.evaluate(
+    shown = " ".join(
+        explorer.evaluate(
             "explorer => [explorer.innerText, ...[...explorer.querySelectorAll('input')].map(i => i.value)].join(' ')"
         )
-        assert re.search(r"\d,\d", shown)
-        assert not re.search(r"\d\.\d|-\d", shown)
+        for explorer in gallery.locator(".vae-explorer").all()
+    )
+    assert re.search(r"\d,\d", shown)
+    assert re.findall(r"\d\.\d|-\d", shown) == []
 
 
 def test_buttons_change_the_picture(explorer):
@@ -180,7 +185,7 @@ def test_buttons_change_the_picture(explorer):
 
 
 def test_the_caption_tells_a_mean_from_a_sample(explorer):
-    caption = explorer.get_by_text("de p(x|z)")
+    caption = explorer.locator(".vae-text b").filter(has_text="de p(x|z)")
     expect(caption).to_have_text("Média de p(x|z)")
     changes_picture(explorer, explorer.get_by_role("button", name="amostra").click)
     expect(caption).to_have_text("Amostra de p(x|z)")
@@ -248,6 +253,59 @@ def test_the_arrow_keys_raise_the_water_until_latents_drown(gallery):
     for _ in range(4):
         changes_picture(explorer, functools.partial(press, explorer, "βσ²", "ArrowRight"))
     expect(explorer).to_contain_text("17 de 64")
+
+
+# Para quem ouve, e para quem só usa o teclado
+
+
+def test_nothing_in_an_explorer_is_out_of_reach(gallery):
+    pytest.importorskip("axe_playwright_python", reason='falta o axe: instale o pacote com pip install -e ".[browser]"')
+    from axe import grave
+
+    assert grave(gallery, ".vae-explorer") == []
+
+
+def test_what_is_read_of_a_control_is_what_is_seen(gallery):
+    """O nome inteiro, o número ao lado e, dos botões de escolha, qual está escolhido."""
+    for name, explorer in zip(GALLERY, gallery.locator(".vae-explorer").all(), strict=True):
+        seen = explorer.evaluate(
+            """explorer => {
+            const visible = (selector) => [...explorer.querySelectorAll(selector)].filter(e => e.offsetParent);
+            const beside = (slider) => slider.nextElementSibling?.querySelector(".vae-number input")?.value
+                ?? slider.querySelector(".widget-readout").textContent;
+            const chosen = (button) => button.ariaPressed === "true" && button.matches(".mod-active");
+            return {
+                cut: visible("label, button").filter(e => e.scrollWidth > e.clientWidth).map(e => e.textContent),
+                nameless: visible(".noUi-handle").filter(handle => !handle.ariaLabel).length,
+                otherwise: visible(".noUi-handle")
+                    .map(handle => [handle.ariaValueText, beside(handle.closest(".widget-slider"))])
+                    .filter(([read, written]) => read !== written),
+                groups: visible(".widget-toggle-buttons").map(group =>
+                    [...group.querySelectorAll("button")].filter(chosen).length),
+            }; }"""
+        )
+        assert (seen["cut"], seen["nameless"], seen["otherwise"]) == ([], 0, []), name
+        assert set(seen["groups"]) <= {1}, name
+
+
+def test_a_picture_that_changes_is_told_to_whom_moved_it(gallery):
+    explorer = shown(gallery, "gradients")
+    before = picture(explorer).get_attribute("alt")
+    changes_picture(explorer, functools.partial(press, explorer, "μ", "ArrowRight"))
+    expect(picture(explorer)).not_to_have_attribute("alt", before)
+    expect(explorer.locator(".vae-said")).to_have_text(picture(explorer).get_attribute("alt"))
+    expect(explorer.get_by_role("status")).to_have_count(1)
+    expect(shown(gallery, "steps").locator(".vae-said")).to_have_text("")
+
+
+def test_where_the_keyboard_is_can_be_seen(gallery):
+    explorer = shown(gallery, "gradients")
+    for control in (".noUi-handle", ".widget-toggle-button", ".vae-number input", "select"):
+        explorer.locator(f"{control}:visible").first.focus()
+        gallery.keyboard.press("Tab")
+        gallery.keyboard.press("Shift+Tab")
+        outline = gallery.evaluate("getComputedStyle(document.activeElement).outline")
+        assert "solid 2px" in outline, control
 
 
 # A mão sobre o mapa e o papel

@@ -12,26 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_training import small_vae
 from torch import nn
 
 from vae_lessons.data import load
-from vae_lessons.models import mlp_vae
 from vae_lessons.objectives import elbo
 from vae_lessons.training import TrainConfig, TrainingDiverged, checkpoint, fit, precision
 
 ROOT = Path(__file__).resolve().parent.parent
 KILLS = 30  # vinte em qualquer momento e dez durante uma gravação
-
-
-@pytest.fixture(scope="module")
-def digits():
-    """300 dígitos: três lotes por época, o último menor."""
-    return load("digits").x[:300]
-
-
-@pytest.fixture(scope="module")
-def held_out():
-    return load("digits", "test").x[:100]
 
 
 @pytest.fixture
@@ -42,11 +31,6 @@ def path(tmp_path):
 @pytest.fixture
 def every_epoch(monkeypatch):
     monkeypatch.setattr(checkpoint, "_TIME_BETWEEN_WRITES", 0)
-
-
-def small_vae(seed=0, hidden=(16,), **options):
-    torch.manual_seed(seed)
-    return mlp_vae(64, 2, hidden, **options)
 
 
 def quick_fit(model, data, *, resume=False, objective=elbo, validation=None, schedules=None, progress=False, **options):

@@ -8,10 +8,11 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 from torch import nn
 
-from vae_lessons import series
+from vae_lessons import series, style
 from vae_lessons.diagrams import reparameterization, series_map, vae_architecture
 from vae_lessons.models import mlp_vae
 from vae_lessons.series import Lesson
+from vae_lessons.style import DECODER, ENCODER, LATENT, LOSS
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -108,6 +109,26 @@ def test_everything_is_inside_the_picture(hidden):
 def test_diagram_refuses_layers_that_do_not_exist(options, message):
     with pytest.raises(ValueError, match=message):
         vae_architecture(**options)
+
+
+EVERY_DIAGRAM = pytest.mark.parametrize(
+    "diagram", [vae_architecture(), reparameterization(), series_map()], ids=["vae", "reparameterization", "series"]
+)
+
+
+@EVERY_DIAGRAM
+def test_no_letters_are_too_small_or_too_pale_to_read(diagram):
+    """No tamanho do desenho, os índices são os menores; e as cores das letras são as que se leem sobre o branco."""
+    texts = list(ElementTree.fromstring(diagram.svg).iter(f"{SVG}text"))
+    inside = [part for text in texts for part in text.iter()]
+    assert min(float(part.get("font-size", "inf")) for part in inside) >= 12
+    assert {text.get("fill") for text in texts} <= {style.INK, style.FAINT, ENCODER, DECODER, LATENT, LOSS}
+
+
+@EVERY_DIAGRAM
+def test_what_is_said_of_a_diagram_has_pauses(diagram):
+    """Quem ouve não volta atrás com os olhos: nenhuma frase passa de sessenta palavras."""
+    assert max(len(sentence.split()) for sentence in re.split(r"[.?] ", diagram.alt)) <= 60
 
 
 # O sorteio, com e sem reparametrização

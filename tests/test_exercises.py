@@ -18,7 +18,6 @@ from answers import assert_right, assert_told, each_right, each_wrong
 from vae_lessons.distributions import Normal
 from vae_lessons.exercises import EXERCISES, check
 from vae_lessons.exercises.checking import Exercise, Mistake, grade, noise_statistics, on_cases
-from vae_lessons.exercises.explaining import different_digits
 from vae_lessons.exercises.verdict import printable
 
 MISTAKES = [(e.id, m) for e in EXERCISES.values() for m in e.mistakes]
@@ -123,7 +122,7 @@ def test_an_endless_answer_can_be_interrupted_and_the_verdict_says_so():
         (lambda x: x.cube(), "AttributeError na linha"),
         (lambda x: torch.zeros(5), "a forma está errada: esperava [2], mas veio [5]"),
         (lambda x: x / 0 - x / 0, "apareceu NaN"),
-        (lambda x: x + x.cos(), "onde se esperava 9.0000, veio 2.0100"),
+        (lambda x: x + x.cos(), "veio 2.01001, que devia ser maior"),
         (lambda: 1, "sua função recebe ()"),
         (3, "esperava uma função, mas veio o número 3"),
         (lambda x: {"x": x}, "esperava um tensor [2], mas veio um dicionário (dict)"),
@@ -431,12 +430,25 @@ def test_the_kind_of_difference_is_named(answer, reason):
     assert reason in grade(CUBES, answer).message
 
 
-def test_expected_and_obtained_never_look_the_same():
-    for difference in (1e-3, 1e-5, 1e-7, 1e-10, 1e-14):
-        for value in (0.4169, 12345.6, 1e-9, 3e12):
-            shown = different_digits(value, value * (1 + difference))
-            assert shown[0] != shown[1]
-    assert different_digits(9.0, 3.0) == ("9.0000", "3.0000")
+INVERSE = Exercise(
+    id="teste", solution=lambda x: 1 / x, mistakes=(), measure=on_cases((torch.tensor([0.0, 2.0]),)), tolerance=1e-9
+)
+
+
+@pytest.mark.parametrize(
+    ("exercise", "answer", "said"),
+    [
+        (SQUARE, lambda x: x + x.cos(), "veio 2.01001, que devia ser maior"),
+        (SQUARE, lambda x: x.square() + x.exp(), "veio 29.0855, que devia ser menor"),
+        (INVERSE, lambda x: 1 / x + 3 * x, "veio 6.5, que devia ser menor"),
+    ],
+)
+def test_no_wrong_function_is_told_the_right_number(exercise, answer, said):
+    """Só o que veio, onde mais se afasta, e para que lado fica o certo."""
+    message = grade(exercise, answer).message
+    assert said in message
+    right = {1.0, 9.0, 0.25} if exercise is SQUARE else {0.5}
+    assert right.isdisjoint(float(n) for n in re.findall(r"\d+(?:\.\d+)?", message)), message
 
 
 class Unprintable(Exception):

@@ -1,4 +1,4 @@
-"""O explorador dos passos: as contas por outros caminhos, as partes que somam a lacuna, as barras e a gravação."""
+"""O explorador dos passos: as contas por outros caminhos, as partes que somam o excesso, as barras e a gravação."""
 
 import math
 
@@ -21,26 +21,26 @@ def put(explorer, T, shape, adjusted):
 
 
 @pytest.mark.parametrize(
-    ("T", "gap"), [(1, 198.2144), (2, 98.1047), (4, 11.3377), (8, 3.0973), (16, 1.1901), (32, 0.5267), (64, 0.2484)]
+    ("T", "excess"), [(1, 198.2144), (2, 98.1047), (4, 11.3377), (8, 3.0973), (16, 1.1901), (32, 0.5267), (64, 0.2484)]
 )
-def test_the_gap_of_one_normal_is_the_closed_form(explorer, T, gap):
+def test_the_excess_of_one_normal_is_the_closed_form(explorer, T, excess):
     put(explorer, T, "one", False)
-    assert explorer.gap == pytest.approx(gap, abs=1e-4)
+    assert explorer.excess == pytest.approx(excess, abs=1e-4)
 
 
 @pytest.mark.parametrize("T", [1, 5, 64])
-def test_with_the_best_variance_one_normal_leaves_no_gap(explorer, T):
+def test_with_the_best_variance_one_normal_leaves_no_excess(explorer, T):
     put(explorer, T, "one", True)
-    assert abs(explorer.gap) < 1e-9
+    assert abs(explorer.excess) < 1e-9
     assert np.allclose(explorer.model, explorer.truth, atol=1e-9)
 
 
 @pytest.mark.parametrize("shape", ["one", "two"])
 @pytest.mark.parametrize("adjusted", [False, True])
-def test_the_gap_is_two_errors_neither_of_them_negative(explorer, shape, adjusted):
+def test_the_excess_is_two_errors_neither_of_them_negative(explorer, shape, adjusted):
     for T in (1, 3, 16, 64):
         put(explorer, T, shape, adjusted)
-        assert explorer.wrong_model + explorer.loose_bound == pytest.approx(explorer.gap, abs=1e-9)
+        assert explorer.wrong_model + explorer.loose_bound == pytest.approx(explorer.excess, abs=1e-9)
         assert explorer.wrong_model > -1e-6
         assert explorer.loose_bound > -1e-6
 
@@ -77,28 +77,38 @@ def test_the_density_of_two_normals_is_that_of_the_samples(explorer):
 def test_with_two_normals_adjusting_helps_and_does_not_close(explorer):
     for T in (2, 8, 32):
         put(explorer, T, "two", False)
-        fixed = explorer.gap
+        fixed = explorer.excess
         put(explorer, T, "two", True)
-        assert 0.01 < explorer.gap < 0.5 * fixed
+        assert 0.01 < explorer.excess < 0.5 * fixed
 
 
-@pytest.mark.parametrize(("T", "shape"), [(1, "one"), (8, "two"), (64, "one")])
-def test_the_bars_are_as_tall_as_the_logarithms_of_what_they_show(explorer, T, shape):
+@pytest.mark.parametrize(("T", "shape"), [(1, "one"), (2, "two"), (8, "two"), (64, "one")])
+def test_the_bars_add_up_to_the_eye_the_second_part_stands_on_the_first(explorer, T, shape):
     put(explorer, T, shape, False)
     left, right, top, bottom = module._BARS
-    unit = (bottom - top) / (math.log10(module._MOST) - math.log10(module._LEAST))
-    for place, (value, color) in enumerate(
-        ((explorer.wrong_model, module._WRONG), (explorer.loose_bound, module._LOOSE)), start=1
-    ):
+    unit = (bottom - top) / module._top(explorer.excess)
+    ends = []
+    for place, color in enumerate((module._EXCESS, module._WRONG, module._LOOSE)):
         middle = round(left + (right - left) * (place + 0.5) / 3)
-        tall = painted(explorer, color, left=middle, right=middle + 1, top=top, bottom=bottom)[:, 0].sum() / 2
-        assert tall == pytest.approx(unit * math.log10(value / module._LEAST), abs=2)
+        (rows,) = painted(explorer, color, left=middle, right=middle + 1, top=top, bottom=bottom)[:, 0].nonzero()
+        ends.append((bottom - top - rows.max() / 2, bottom - top - rows.min() / 2))
+    (_, whole), (_, wrong), (base, loose) = ends
+    assert whole == loose == pytest.approx(unit * explorer.excess, abs=2)
+    assert wrong == pytest.approx(unit * explorer.wrong_model, abs=2)
+    assert base == pytest.approx(wrong, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("excess", "top"), [(198.2, 200), (3.1, 5), (2.0, 2), (0.052, 0.1), (4e-7, 0.01), (-1e-12, 0.01)]
+)
+def test_the_scale_is_the_first_round_number_in_which_the_excess_fits(excess, top):
+    assert module._top(excess) == pytest.approx(top)
 
 
 def test_the_text_states_the_numbers(explorer):
     put(explorer, 8, "one", False)
     said = explorer.describe(explorer.numbers)
-    for part in ("T = 8 passos", "uma normal", "variância da volta fixa", "a lacuna, 3,097 nats"):
+    for part in ("T = 8 passos", "uma normal", "variância da volta fixa", "o excesso, 3,097 nats"):
         assert part in said
     assert repr(explorer) == "StepsExplorer(T = 8, uma normal)"
 

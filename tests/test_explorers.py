@@ -1,5 +1,6 @@
 """O que se promete de todos os exploradores: números à parte da figura, vida curta, uma figura que fica no caderno."""
 
+import html
 import io
 import re
 
@@ -9,10 +10,12 @@ import pytest
 from ipywidgets.widgets.widget import _instances
 from jupyter_client.manager import start_new_kernel
 from PIL import Image
+from sight import contrast
 from toys_explore import EXPLORERS
 
-from vae_lessons import explore
+from vae_lessons import explore, style
 from vae_lessons.explore import explore_elbo, explore_gumbel
+from vae_lessons.explore.canvas import Panel
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -44,6 +47,40 @@ def test_every_control_is_on_the_screen_and_says_what_it_does(make):
         assert shown.count(control) == 1, name
         assert control.tooltip or all(control.tooltips), name
     assert explorer.picture in shown
+
+
+# O que se diz em voz alta (no navegador, por explore/spoken.js)
+
+
+def test_every_picture_has_its_words_and_they_follow_it(make):
+    explorer = make()
+    pictures = [widget for widget in inside(explorer) if isinstance(widget, ipywidgets.Image)]
+    for _ in range(2):
+        said = [html.unescape(words) for words in re.findall("<p>(.*?)</p>", explorer._spoken.value)]
+        assert len(said) == len(pictures)
+        assert all(said)
+        assert said[pictures.index(explorer.picture)] == explorer.describe(explorer.numbers)
+        name = next(name for name in explorer.inputs if explorer.controls[name].layout.display != "none")
+        explorer.controls[name].value = another(explorer.controls[name])
+
+
+def test_no_two_controls_have_one_name_and_what_is_read_of_a_slider_is_its_number(make):
+    controls = make().controls.values()
+    names = [name for control in controls if (name := getattr(control, "description", "") or control.tooltip)]
+    assert len(set(names)) == len(names)
+    for slider in controls:
+        if isinstance(slider, ipywidgets.FloatSlider | ipywidgets.FloatLogSlider):
+            assert (
+                format(slider.value, slider.readout_format).replace("-", "−").replace(".", ",") == slider.number.value
+            )
+
+
+def test_every_letter_painted_can_be_read(make, monkeypatch):
+    """Sobre o branco; as letras brancas ficam sobre barras de uma destas cores."""
+    explorer, colors, write = make(), set(), Panel.text
+    monkeypatch.setattr(Panel, "text", lambda *args, **options: colors.add(args[4]) or write(*args, **options))
+    explorer.paint(explorer.numbers)
+    assert {color: round(contrast(color), 2) for color in colors - {style.WHITE} if contrast(color) < 4.5} == {}
 
 
 # Os números e a figura

@@ -116,7 +116,7 @@ WRONG = [
     ("06.4", lambda lam, noise, free: (free, -lam * (1 - math.exp(-2 * free)) / (2 * noise)), "sem cobrar a KL"),
     ("06.4", lambda lam, noise, free: (free, free - lam * (1 - math.exp(-2 * free)) / noise), "2σ²"),
     ("06.4", lambda lam, noise, free: (free, free), "falta a outra parte"),
-    ("06.4", lambda lam, noise, free: (1.4 * free, free), "parar no piso"),
+    ("06.4", lambda lam, noise, free: (1.4 * free, free), "ficar no piso"),
     ("06.5", lambda w, lam, noise, lr: 2 * w - by_the_evidence(w, lam, noise, lr), "desceu a ELBO"),
     ("06.5", lambda w, lam, noise, lr: w + lr * lam * w / (w**2 + noise) ** 2, "falta a parte que segura w"),
     ("06.5", lambda w, lam, noise, lr: w - lr * w / (w**2 + noise), "só a parte do determinante"),

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.distributions import Poisson
 
 from vae_lessons.distributions import NegativeBinomial, Normal, ZeroInflatedNegativeBinomial
+from vae_lessons.drawings.lesson_12 import lineage_and_lab
 
 KNOWN = {
     "np": np,
@@ -57,6 +58,33 @@ def test_the_total_of_poissons_is_poisson():
     rates = torch.rand(20, dtype=torch.float64)
     expected = Poisson(rates.sum()).log_prob(torch.tensor(12.0).double())
     assert log_prob_of_total(Poisson(rates), 12).item() == pytest.approx(expected.item(), abs=1e-9)
+
+
+# O mapa dos laboratórios
+
+
+def four_groups(share=0.8, n=400):
+    """Códigos [N, 3] em que a primeira coordenada sabe a linhagem, e a segunda, o laboratório."""
+    rng = np.random.default_rng(0)
+    myeloid = np.arange(n) % 2
+    lab = np.where(rng.random(n) < share, 1 - myeloid, myeloid)
+    return rng.normal(size=(n, 3)) + np.stack([8 * myeloid, 6 * lab, 0 * lab], 1), lab, myeloid
+
+
+def test_each_axis_of_the_map_tells_only_what_its_name_says():
+    code, lab, myeloid = four_groups()
+    by_lineage, by_lab = lineage_and_lab(code @ np.array([[2.0, 1, 0], [0, 1, 1], [1, 0, 3]]), lab, myeloid).T
+    for site in (0, 1):
+        mine = lab == site
+        assert by_lineage[mine & (myeloid == 1)].mean() - by_lineage[mine & (myeloid == 0)].mean() > 6
+        assert abs(by_lab[mine & (myeloid == 1)].mean() - by_lab[mine & (myeloid == 0)].mean()) < 1
+    assert by_lab[lab == 1].mean() - by_lab[lab == 0].mean() > 4
+
+
+def test_a_map_without_one_of_the_four_groups_is_refused():
+    code, lab, myeloid = four_groups(share=1.1)
+    with pytest.raises(ValueError, match="as duas linhagens nos dois laboratórios"):
+        lineage_and_lab(code, lab, myeloid)
 
 
 # Os exercícios

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from vae_lessons.distributions import Normal, kl_divergence
 
 KNOWN = {"pairwise": pairwise, "Normal": Normal}
-levels, step_back, gaussian_gap = written_in("15", "levels", "step_back", "gaussian_gap", **KNOWN)
+levels, step_back, gaussian_excess = written_in("15", "levels", "step_back", "gaussian_excess", **KNOWN)
 NAMES = "mlp", "Autoregressive", "mixture_log_p", "mixture_sample", "Flow", "Made", "parzen_nats"
 _, Autoregressive, mixture_log_p, mixture_sample, Flow, Made, parzen_nats = written_in("15", *NAMES, **KNOWN)
 
@@ -46,20 +46,20 @@ def test_one_step_back_is_bayes_rule(s, t):
     assert (weights @ (z_s - mean) ** 2).item() == pytest.approx(v.item(), rel=1e-5)
 
 
-def test_the_gap_of_gaussian_data_falls_as_one_over_the_steps():
+def test_the_excess_of_gaussian_data_falls_as_one_over_the_steps():
     """Os números de uma conta independente, com log SNR de 6 a −6."""
     known = {1: 198.2144, 2: 98.1047, 4: 11.3377, 8: 3.0973, 16: 1.1901, 32: 0.5267, 64: 0.2484, 256: 0.0595}
-    for T, gap in known.items():
-        assert gaussian_gap(T, 1.0, False) == pytest.approx(gap, abs=1e-4)
-    assert gaussian_gap(512, 1.0, False) / gaussian_gap(1024, 1.0, False) == pytest.approx(2, abs=0.02)
+    for T, excess in known.items():
+        assert gaussian_excess(T, 1.0, False) == pytest.approx(excess, abs=1e-4)
+    assert gaussian_excess(512, 1.0, False) / gaussian_excess(1024, 1.0, False) == pytest.approx(2, abs=0.02)
 
 
 @pytest.mark.parametrize("s2", [0.5, 1.0, 1.5])
 @pytest.mark.parametrize("T", [1, 3, 64])
-def test_with_the_best_variance_no_gap_is_left_but_that_of_the_last_level(T, s2):
+def test_with_the_best_variance_no_excess_is_left_but_that_of_the_last_level(T, s2):
     variance = s2 * torch.tensor(-6.0).sigmoid().item() + torch.tensor(6.0).sigmoid().item()
     left = 0.5 * (variance - 1 - math.log(variance))
-    assert gaussian_gap(T, s2, True) == pytest.approx(left, abs=1e-9)
+    assert gaussian_excess(T, s2, True) == pytest.approx(left, abs=1e-9)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

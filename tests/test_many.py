@@ -5,11 +5,11 @@ import copy
 import functools
 import itertools
 import math
-import signal
 
 import numpy as np
 import pytest
 import torch
+from small_training import interrupting, press_stop, raise_interrupt, small_vae
 from torch import nn
 from torch.func import vmap
 from torch.nn import functional as F
@@ -30,22 +30,6 @@ TOLERANCE = 1e-4  # nats: só arredondamento; nestes treinos, medem-se 5e-6
 CURVES = ("elbo", "log_likelihood", "kl", "beta", "val_elbo", "val_log_likelihood", "val_kl")
 BETAS = {"beta": [0.5, 1.0, 4.0]}
 SEEDS = {"seed": [0, 1, 7]}
-
-
-@pytest.fixture(scope="module")
-def digits():
-    """300 dígitos, em lotes de 128, 128 e 44: o último é menor."""
-    return load("digits").x[:300]
-
-
-@pytest.fixture(scope="module")
-def held_out():
-    return load("digits", "test").x[:100]
-
-
-def small_vae(seed=0, **options):
-    torch.manual_seed(seed)
-    return mlp_vae(64, 2, (16,), **options)
 
 
 def small_categorical():
@@ -501,29 +485,6 @@ def test_runs_that_never_run_out_of_patience_also_return_the_best_weights(digits
 # Interrupção
 
 
-def interrupting(after, interrupt):
-    """Por época, 3 chamadas de treino, que valem para todos os modelos, e 2 de validação, uma por modelo."""
-    calls = 0
-
-    def objective(model, x, *, beta):
-        nonlocal calls
-        calls += 1
-        if calls == after:
-            interrupt()
-        return elbo(model, x, beta=beta)
-
-    return objective
-
-
-def raise_interrupt():
-    raise KeyboardInterrupt
-
-
-def press_stop():
-    """O que o ■ do JupyterLab e o Ctrl-C fazem."""
-    signal.raise_signal(signal.SIGINT)
-
-
 @pytest.mark.usefixtures("listens_to_interrupts")
 @pytest.mark.parametrize("interrupt", [raise_interrupt, press_stop])
 @pytest.mark.parametrize("after", [1, 3, 4, 5, 6, 8, 10, 11])
@@ -534,7 +495,9 @@ def test_interrupting_keeps_the_complete_epochs_and_usable_models(digits, held_o
     state, threads = torch.get_rng_state(), torch.get_num_threads()
     runs = sweep_of(models, digits, sweep, validation=held_out, objective=interrupting(after, interrupt), progress=True)
     assert torch.equal(torch.get_rng_state(), state)
-    complete = (after - 1) // 5
+    complete = (
+        after - 1
+    ) // 5  # por época, 3 chamadas de treino, para todos os modelos, e 2 de validação, uma por modelo
     for run, reference in zip(runs, whole, strict=True):
         assert run.history.interrupted
         assert len(run.history) == complete

@@ -34,7 +34,7 @@ INTO_LESSON = {
     "norma por norma ao quadrado": Infected(
         "10_fluxos_na_posterior.ipynb",
         ("from vae_lessons import plotting", "def planar(", "def autograd_log_det(", "by_formula = planar("),
-        "u_hat = u + ((kept - 1 - along) / length).unsqueeze(-1) * w",
+        "u_hat = u + ((kept - 1 - along) / length.clamp(min=1e-12)).unsqueeze(-1) * w",
         "u_hat = BROKEN(u, w)",
     ),
     "destaques trocados": Infected(
@@ -68,7 +68,8 @@ def run_cells(infected: Infected, *, sick: bool, broken) -> str:
             source, replaced = source.replace(infected.healthy, infected.sick), replaced + 1
         with contextlib.redirect_stdout(written):
             exec(source, space)
-    assert replaced == sick, f"{infected.lesson} não tem mais o trecho {infected.healthy!r}"
+    if replaced != sick:  # não um AssertionError, que se confundiria com o da célula
+        raise LookupError(f"{infected.lesson} não tem mais o trecho {infected.healthy!r}")
     return written.getvalue()
 
 

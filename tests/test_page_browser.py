@@ -14,13 +14,16 @@ pytest.importorskip("furo", reason='falta o furo: instale o pacote com pip insta
 pytest.importorskip("quickjs", reason='falta o quickjs-ng: instale o pacote com pip install -e ".[page]"')
 
 import pages
-from axe_playwright_python.sync_playwright import Axe
+from axe import grave
 from PIL import Image
 from playwright.sync_api import expect
 
 from vae_lessons.authoring import lab
 from vae_lessons.explore import explore_gumbel
 from vae_lessons.publish import recording
+from vae_lessons.teach.grades import Row
+from vae_lessons.teach.page import student_page
+from vae_lessons.teach.report import report_page
 
 pytestmark = [
     pytest.mark.skipif(
@@ -80,16 +83,6 @@ def lesson(browser, site, **options):
         yield page
 
 
-def grave(page, context=None) -> list:
-    """O que o axe acha de grave: (regra, elementos). Sem `preload`, ele não pede de novo as folhas de estilo."""
-    found = Axe().run(page, context=context, options={"resultTypes": ["violations"], "preload": False}).response
-    return [
-        (violation["id"], [node["html"][:200] for node in violation["nodes"]])
-        for violation in found["violations"]
-        if violation["impact"] in ("serious", "critical")
-    ]
-
-
 def picture(page) -> np.ndarray:
     """Os pixels do explorador, [H, W, 3]."""
     page.wait_for_function("!document.querySelector('[data-gravado]').explorador.busy")
@@ -128,6 +121,24 @@ def test_every_lesson_is_quiet_and_accessible(browser, screen):
     with quiet_page(browser, **SCREENS[screen]) as page:
         for path in sorted(pages.stored_site().glob("*.html")):
             assert_ready(page, path, before_axe=bare)
+
+
+ANSWER = "resposta = " + " + ".join("abcdefghijklmnopqrstuvwxyz" * 8)
+GRADED = {
+    "ana": [Row("01.1", "✅", 1, 1, "certo!", answer=ANSWER), Row("01.2", "❌", 0, 1, "sobra um ½", "sobra um ½.")],
+    "beto": [Row("01.1", "✅", 1, 1, "certo!"), Row("01.2", "⏳", 0, 1, "em branco")],
+}
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_the_pages_of_a_class_are_quiet_and_accessible(browser, tmp_path, screen):
+    pages_of = {"turma": report_page(GRADED), "ana": student_page("ana", GRADED["ana"])}
+    with quiet_page(browser, **SCREENS[screen]) as page:
+        for name, content in pages_of.items():
+            (tmp_path / f"{name}.html").write_text(content, encoding="utf-8")
+            assert_ready(page, tmp_path / f"{name}.html")
+            page.keyboard.press("Tab")
+            assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
 
 
 def test_a_live_explorer_is_accessible(browser, site):

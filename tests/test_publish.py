@@ -121,7 +121,7 @@ def test_formulas_are_already_html_and_also_mathml(page):
 def test_figures_carry_their_alternative_text(page):
     images = {image["alt"] for image in Elements(page).all("img")}
     assert pages.ALT in images
-    assert any(alt.startswith("τ = 1,00") for alt in images)
+    assert any("τ = 1,00" in alt for alt in images)
     assert "" not in images
 
 

@@ -130,7 +130,7 @@ def test_report_and_json_say_what_was_done(short, capsys):
     main(["jaanli", "--epochs", "1", "--n-test", "20", "--k", "5", "--device", "cpu", "--json"])
     result = json.loads(capsys.readouterr().out)
     text = report(result)
-    assert "1 épocas de 51 (só o começo" in text
+    assert "1 época de 51 (só o começo" in text
     assert f"{result['ours']['NLL']:.2f}      100.31" in text
     assert f"{result['ours']['NLL'] - 100.31:+.2f}" in text
     assert SETTINGS["jaanli"].source in text

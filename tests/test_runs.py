@@ -4,23 +4,12 @@ import math
 
 import pytest
 import torch
+from small_training import small_vae
 from torch import nn
 
-from vae_lessons.data import load
 from vae_lessons.models import mlp_vae
 from vae_lessons.objectives import ElboTerms, elbo
 from vae_lessons.training import TrainConfig, TrainingDiverged, fit
-
-
-@pytest.fixture(scope="module")
-def digits():
-    """300 dígitos: três lotes por época."""
-    return load("digits").x[:300]
-
-
-def small_vae():
-    torch.manual_seed(0)
-    return mlp_vae(64, 2, (16,))
 
 
 def quick_fit(model, data, objective=elbo, validation=None, **options):

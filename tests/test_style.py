@@ -7,6 +7,7 @@ import re
 from decimal import Decimal
 from pathlib import Path
 
+import matplotlib
 import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 import torch
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from sight import SIGHTS, cielab, contrast, distances, linear_rgb
 
 from vae_lessons import plotting, style
 from vae_lessons.style import decimal_commas, latent_name, mix, number, round_sum, significant, subscript
@@ -182,33 +184,58 @@ def test_lines_differ_in_dashes_as_well_as_in_color():
     assert len(set(colors)) == len(set(dashes)) == len(style.LINES)
 
 
-# Como veem as cores quem não tem um dos cones (Machado, Oliveira e Fernandes, 2009, severidade 1): sobre RGB linear.
-SIGHTS = {
-    "todos os cones": np.eye(3),
-    "protanopia": np.array(
-        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
-    ),
-    "deuteranopia": np.array(
-        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
-    ),
-}
-
-
-def cielab(linear: np.ndarray) -> np.ndarray:
-    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
-    xyz = linear.clip(0, 1) @ to_xyz.T / np.array([0.95047, 1.0, 1.08883])
-    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116).T
-    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=1)
+@pytest.mark.parametrize("sight", SIGHTS)
+def test_no_two_of_ten_classes_look_alike(sight):
+    """As dez usuais do matplotlib chegam a 5. Na tritanopia, raríssima, quem distingue mais é a forma."""
+    apart = distances(style.CLASS_COLORS, sight)
+    assert apart[np.triu_indices(10, 1)].min() > (7 if sight == "tritanopia" else 30)
+    assert min(apart[a, b] for a, b in itertools.combinations(range(10), 2) if a % 5 == b % 5) > 25  # a mesma forma
 
 
 @pytest.mark.parametrize("sight", SIGHTS)
-def test_no_two_of_ten_classes_look_alike(sight):
-    """A diferença que mal se nota é de umas 2 unidades de CIELAB; as dez usuais do matplotlib chegam a 5."""
-    channels = np.array([list(bytes.fromhex(color[1:])) for color in style.CLASS_COLORS]) / 255
-    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
-    lab = cielab(linear @ SIGHTS[sight].T)
-    distances = np.linalg.norm(lab[:, None] - lab, axis=-1)[np.triu_indices(10, 1)]
-    assert distances.min() > 30
+def test_lines_that_are_compared_differ_in_color_and_always_in_dashes(sight):
+    colors, dashes = zip(*style.LINES, strict=True)
+    assert len(set(dashes)) == len(style.LINES)
+    assert distances(colors, sight)[np.triu_indices(len(colors), 1)].min() > 10
+
+
+@pytest.mark.parametrize("sight", SIGHTS)
+def test_a_larger_quantity_is_darker_whoever_sees_it(sight):
+    ramp = matplotlib.colormaps[style.SEQUENTIAL](np.linspace(0, 1, 64))[:, :3]
+    lightness = cielab(linear_rgb([to_hex(color) for color in ramp]) @ SIGHTS[sight].T)[:, 0]
+    assert (np.diff(lightness) < 0).all()
+
+
+@pytest.mark.parametrize("name", ["BLUE", "ORANGE", "GREEN", "BROWN", "RED", "BLACK", "INK", "GREY", "FAINT"])
+def test_letters_can_be_read_on_white(name):
+    assert contrast(getattr(style, name)) >= 4.5
+
+
+@pytest.mark.parametrize("name", ["PINK", "SKY", "SILVER", "FRAME", "RIGHT", "WRONG", "BLANK"])
+def test_lines_and_marks_can_be_seen_on_white(name):
+    assert round(contrast(getattr(style, name)), 2) >= 3
+
+
+def test_contrast_is_that_of_the_guidelines():
+    assert contrast("#000000") == pytest.approx(21)
+    assert contrast("#767676") == pytest.approx(4.54, abs=0.005)
+    assert contrast("#ffffff", "#ffffff") == 1
+
+
+LETTERS = re.compile(r"text|annotate|write_outlined|set_(x|y)?label|set_title|tick_params")
+PALE = {"PINK", "YELLOW", "SKY", "SILVER", "MIST", "FRAME", "DATA", "RIGHT", "WRONG", "BLANK"}
+
+
+@pytest.mark.parametrize("folder", ["drawings", "explore", "."])
+def test_no_letters_are_in_a_color_too_pale_to_read(folder):
+    """As cores que cada chamada que escreve recebe, pelo nome que têm em style."""
+    found = []
+    for path in sorted((Path(style.__file__).parent / folder).glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and LETTERS.search(ast.unparse(node.func).rpartition(".")[2]):
+                names = {n.attr if isinstance(n, ast.Attribute) else getattr(n, "id", "") for n in ast.walk(node)}
+                found += [(path.name, node.lineno, names & PALE)] * bool(names & PALE)
+    assert found == []
 
 
 def test_ten_classes_have_ten_looks_and_more_repeat_them():

@@ -105,6 +105,7 @@ def test_the_table_has_a_row_per_subject_and_a_link_to_each_section():
     shown = Table(rows)._repr_html_()
     assert len(Table(rows)) == shown.count("<tr>") - 1 == 2
     assert 'href="01_elbo.ipynb#2.-Inferência-como-otimização"' in shown
+    assert ">01 · 2. Inferência como otimização</a>" in shown  # o vínculo diz aonde leva, fora da tabela também
     assert 'href="03_vae.ipynb"' in shown  # um título com fórmula não serve de âncora
     assert "Isto &amp; aquilo" in shown
     assert shown.count("lição 99, em preparação") == 1

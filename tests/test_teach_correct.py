@@ -5,27 +5,22 @@ import io
 import json
 import os
 import re
+import signal
+import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import nbformat
 import pytest
 from classroom import IDS, LESSON, QUICK, corrected, deliver, submission
 
-from vae_lessons.teach import isolation, lessons, submissions
-from vae_lessons.teach.correct import (
-    DETAILS,
-    GRADES,
-    PAGES,
-    SECRET,
-    _Sandbox,
-    _SandboxDied,
-    class_secret,
-    correct,
-    plan,
-    saved,
-)
+from vae_lessons.authoring.exercises import solved
+from vae_lessons.teach import descendants, isolation, lessons, submissions
+from vae_lessons.teach.correct import PAGES, SECRET, class_secret, correct, plan
 from vae_lessons.teach.distribute import distribute
+from vae_lessons.teach.grades import DETAILS, GRADES, Row, remember, remembered, saved_class
+from vae_lessons.teach.sandboxes import Sandbox, SandboxDied
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="A correção só é feita no Linux.")
 
@@ -76,7 +71,8 @@ ANSWERS = {
         'os.write(3, b"[" * 10000 + b"\\n")\nos._exit(0)',
         "não pôde ser lida",
     ),
-    "enxurrada": ("import os\nwhile True:\n    os.write(3, b'x' * 2**20)", ""),
+    "enxurrada": ("import os\nwhile True:\n    os.write(3, b'x' * 2**20)", "mais do que cabe"),
+    "enxurrada_de_listas": ("import os\nos.write(3, b'[' + b'[],' * 100_000 + b'0]\\n')", "mais do que cabe"),
     "solução_do_pacote": (
         "from vae_lessons.exercises import EXERCISES\ngap_of_correlation = EXERCISES['09.1'].solution",
         "KeyError",
@@ -239,9 +235,9 @@ def test_a_page_per_student_shows_what_was_answered_as_text(graded):
 
 def test_a_mistake_that_has_a_name_is_kept_for_the_report(graded):
     _, output, _ = graded
-    rows = {row.exercise: row for row in saved(output)["erro_com_nome"][LESSON]}
+    rows = {row.exercise: row for row in saved_class(output)["erro_com_nome"]}
     assert rows["09.1"].mistake.startswith("só o sinal está trocado")
-    assert saved(output)["nan"][LESSON][0].mistake == ""
+    assert saved_class(output)["nan"][0].mistake == ""
 
 
 # Retomar
@@ -249,20 +245,66 @@ def test_a_mistake_that_has_a_name_is_kept_for_the_report(graded):
 
 def test_what_was_corrected_is_not_corrected_again(graded, monkeypatch):
     folder, output, told = graded
-    monkeypatch.setattr("vae_lessons.teach.correct._Sandbox._running", lambda self: pytest.fail("corrigiu de novo"))
+    monkeypatch.setattr("vae_lessons.teach.sandboxes.Sandbox._running", lambda self: pytest.fail("corrigiu de novo"))
     assert corrected(folder, output) == told
 
 
 def test_an_interrupted_correction_goes_on_from_where_it_was(tmp_path):
+    """Um Ctrl-C de verdade: nada se perde, nada fica, e quem estava a meio não é culpado de nada."""
+    folder, output, temporary = tmp_path / "entregas", tmp_path / "notas", tmp_path / "temporária"
+    temporary.mkdir()
+    deliver(folder, "a", submission())
+    deliver(folder, "b", submission({"09.1": f"import os, time\nif os.fork():\n    time.sleep(50)\n{RIGHT}"}))
+    command = [sys.executable, "-m", "vae_lessons.teach", "correct", folder, "--output", output, "--workers", "1"]
+    running = subprocess.Popen(
+        command, env=os.environ | {"TMPDIR": str(temporary)}, stderr=subprocess.PIPE, start_new_session=True
+    )
+    first, second = (output / DETAILS / student / f"{LESSON}.json" for student in "ab")
+    while not first.exists() or not list(temporary.glob("*/*")):
+        time.sleep(0.05)
+        assert running.poll() is None
+    os.killpg(running.pid, signal.SIGINT)
+    said = running.communicate()[1].decode()
+    assert running.returncode == 130
+    assert "rode o mesmo comando" in said
+    assert "Traceback" not in said
+    assert not list(temporary.iterdir())
+    assert not [pid for pid in isolation.Path("/proc").glob("[0-9]*") if lives_in(pid, temporary)]
+    assert not second.exists()
+    before = first.stat().st_mtime_ns
+    deliver(folder, "b", submission())
+    told = corrected(folder, output, limits=isolation.Limits())
+    assert {sign for sign, _ in told["b"].values()} == {"✅"}
+    assert first.stat().st_mtime_ns == before
+
+
+def lives_in(process, folder):
+    try:
+        return str(folder).encode() in (process / "environ").read_bytes()
+    except OSError:
+        return False
+
+
+def test_a_grade_that_cannot_be_read_is_told_to_be_made_again(tmp_path, capsys):
+    rows = [Row("09.1", "✅", 0, 0, "certo!")]
+    remember(tmp_path, "ana", LESSON, "chave", rows)
+    assert remembered(tmp_path, "ana", LESSON, "chave") == rows
+    assert remembered(tmp_path, "ana", LESSON, "outra entrega") is None
+    path = tmp_path / DETAILS / "ana" / f"{LESSON}.json"
+    path.write_text("{meio", encoding="utf-8")  # como se a luz caísse
+    assert capsys.readouterr().err == ""
+    assert remembered(tmp_path, "ana", LESSON, "chave") is None
+    assert str(path) in capsys.readouterr().err
+
+
+def test_the_class_is_who_and_what_was_asked_last(tmp_path):
     folder, output = tmp_path / "entregas", tmp_path / "notas"
-    for student in "abc":
-        deliver(folder, student, submission())
-    first = corrected(folder, output, workers=1)
-    (output / DETAILS / "b" / f"{LESSON}.json").write_text("{meio", encoding="utf-8")  # como se a luz caísse
-    before = (output / DETAILS / "a" / f"{LESSON}.json").stat().st_mtime_ns
-    assert corrected(folder, output) == first
-    assert (output / DETAILS / "a" / f"{LESSON}.json").stat().st_mtime_ns == before
-    assert json.loads((output / DETAILS / "b" / f"{LESSON}.json").read_text(encoding="utf-8"))["student"] == "b"
+    (folder / "a").mkdir(parents=True)
+    (folder / "b").mkdir()
+    corrected(folder, output, chosen=["01", LESSON])
+    (folder / "b").rmdir()
+    corrected(folder, output)
+    assert {student: [row.exercise for row in rows] for student, rows in saved_class(output).items()} == {"a": IDS}
 
 
 def test_a_new_version_of_a_submission_is_corrected(tmp_path):
@@ -346,15 +388,50 @@ def test_the_page_shows_what_was_delivered_whatever_it_says_of_itself(tmp_path):
     lie = 'import os\nos.write(3, b\'["found", "09.1", "bonito"]\\n\')\ngap_of_correlation = 3'
     deliver(tmp_path / "entregas", "a", submission({"09.1": lie}))
     corrected(tmp_path / "entregas", tmp_path / "notas", workers=1)
-    assert saved(tmp_path / "notas")["a"][LESSON][0].answer.startswith(lie)
+    assert saved_class(tmp_path / "notas")["a"][0].answer.startswith(lie)
 
 
 @pytest.mark.parametrize("line", [b"[" * 10_000, b"{meio"])
 def test_a_reply_that_cannot_be_read_costs_only_its_submission(line):
-    sandbox = _Sandbox([], 0)
-    sandbox.process = SimpleNamespace(stdin=io.BytesIO(), stdout=io.BytesIO(line + b"\n"), poll=lambda: None)
-    with pytest.raises(_SandboxDied):
-        sandbox.ask({})
+    process = Sandbox([], 0, "")
+    process.process = SimpleNamespace(
+        stdin=io.BytesIO(), stdout=io.BytesIO(line + b"\n"), terminate=lambda: None, wait=lambda seconds: None
+    )
+    with pytest.raises(SandboxDied):
+        process.ask({})
+    assert process.process is None
+
+
+def test_a_number_asked_of_a_training_must_come_out_of_it(tmp_path):
+    solution = next(
+        cell.source
+        for cell in solved(lessons.load("03")).cells
+        if cell.cell_type == "code" and 'check("03.7"' in cell.source
+    )
+    for student, source in (
+        ("treina", solution),
+        ("disfarça", "mean_over_pixels = (64, int('0'))\ncheck('03.7', mean_over_pixels)"),
+    ):
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+        deliver(tmp_path / "entregas", student, notebook, "03_vae.ipynb")
+    told = corrected(tmp_path / "entregas", tmp_path / "notas", chosen=["03"], limits=isolation.Limits())
+    assert told["treina"]["03.7"][0] == "✅"
+    assert told["disfarça"]["03.7"][0] == "❌"
+    assert "ela não acompanhou" in told["disfarça"]["03.7"][1]
+
+
+def test_what_could_not_be_killed_is_told(monkeypatch, capsys):
+    monkeypatch.setattr(descendants, "descendants", lambda: [123, 456])
+    monkeypatch.setattr(os, "kill", lambda pid, number: None)
+    descendants.kill_descendants(patience=0.05)
+    assert "kill -9 123 456" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_hidden_is_told(tmp_path):
+    inside = isolation.Path(sys.prefix, "entregas")
+    everything = frozenset({"network", "processes", "files", "user"})
+    assert f"Não se esconde {inside}" in isolation.describe(everything, [inside, tmp_path])
+    assert "Não se esconde" not in isolation.describe(everything, [tmp_path])
 
 
 # O que se lê de uma entrega
@@ -364,7 +441,14 @@ def test_the_notebook_of_a_colleague_is_not_delivered_by_a_link(tmp_path):
     path = deliver(tmp_path, "ana", submission())
     (tmp_path / "beto").mkdir()
     (tmp_path / "beto" / path.name).symlink_to(path)
-    assert submissions.students(tmp_path) == {"ana": [path], "beto": []}
+    (tmp_path / "2031 caio").symlink_to(path.parent)
+    (tmp_path / "davi").mkdir()
+    (tmp_path / "davi" / "semana").symlink_to(path.parent)
+    (tmp_path / "eva.ipynb").symlink_to(path)
+    tasks, _ = plan(submissions.students(tmp_path), [LESSON])
+    assert {task.student: task.path for task in tasks if task.path} == {"ana": path}
+    links = {task.student for task in tasks if "é um atalho" in task.problem}
+    assert links == {"beto", "2031 caio", "davi", "eva"}
 
 
 def test_a_notebook_beside_the_folder_of_a_student_is_hers_too(tmp_path):
@@ -420,8 +504,6 @@ def test_strange_cells_are_passed_over(tmp_path):
 
 @pytest.mark.parametrize("number", lessons.numbers())
 def test_every_lesson_solved_is_worth_all_its_points(tmp_path, number):
-    from vae_lessons.authoring.exercises import solved
-
     deliver(tmp_path / "entregas", "a", solved(lessons.load(number)), lessons.file_of(number))
     told = corrected(
         tmp_path / "entregas", tmp_path / "notas", chosen=[number], limits=isolation.Limits(seconds=300, total=600)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from unittest.mock import Mock
 
 import nbformat
 import pytest
@@ -111,6 +112,7 @@ def test_complaints_are_in_portuguese(capsys):
         ["nada"],
         ["distribute", "--output", "x", "--points", "01.1=zero"],
         ["report", "x", "--y"],
+        ["correct", "x", "--output", "y", "--workers", "0"],
     ):
         with pytest.raises(SystemExit):
             main(arguments)
@@ -118,6 +120,34 @@ def test_complaints_are_in_portuguese(capsys):
         assert any(words in complaint for words in ("falta", "não está entre", "não pode ser", "não conheço")), (
             complaint
         )
+
+
+def test_what_stands_in_the_way_is_told_in_portuguese(tmp_path, capsys):
+    (tmp_path / "arquivo").write_text("")
+    for arguments, said in (
+        (["report", tmp_path / "nada"], "não há correção em"),
+        (["correct", tmp_path / "nada", "--output", tmp_path / "notas"], "não encontrei a pasta das entregas"),
+        (["correct", tmp_path, "--output", tmp_path / "arquivo"], "há um arquivo onde devia estar uma pasta"),
+        (["distribute", "--lessons", "09", "--output", tmp_path / "arquivo" / "turma"], "há um arquivo onde devia"),
+    ):
+        assert main(list(map(str, arguments))) == 1
+        assert said in capsys.readouterr().err
+
+
+def test_a_defect_of_the_program_is_not_told_as_a_mistake_of_who_runs_it(tmp_path, monkeypatch):
+    for error in (ValueError("um defeito"), OSError("um defeito")):
+        monkeypatch.setattr("vae_lessons.teach.report.write_report", Mock(side_effect=error))
+        with pytest.raises(type(error), match="um defeito"):
+            main(["report", str(tmp_path)])
+
+
+@pytest.mark.parametrize(("program", "said"), [("distribute", "pasta inteira"), ("report", "fazer a página")])
+def test_who_interrupts_is_told_how_to_go_on(program, said, tmp_path, monkeypatch, capsys):
+    function = {"distribute": "distribute.distribute", "report": "report.write_report"}[program]
+    monkeypatch.setattr(f"vae_lessons.teach.{function}", Mock(side_effect=KeyboardInterrupt))
+    arguments = [str(tmp_path)] if program == "report" else ["--output", str(tmp_path)]
+    assert main([program, *arguments]) == 130
+    assert said in capsys.readouterr().err
 
 
 # O nbgrader de verdade, num ambiente só dele: outras versões do Jupyter não devem tocar as das lições.

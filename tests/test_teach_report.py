@@ -5,7 +5,8 @@ import re
 import pytest
 from classroom import corrected, deliver, submission
 
-from vae_lessons.teach.correct import Row
+from vae_lessons.teach.grades import RESULTS, Row
+from vae_lessons.teach.lessons import Refused
 from vae_lessons.teach.report import class_figure, named_mistakes, report_page, write_report
 
 CLASS = {
@@ -36,9 +37,19 @@ def test_the_figure_does_not_depend_on_color_alone():
 
 def test_the_page_stands_alone_and_shows_names_as_text():
     page = report_page(CLASS)
-    assert 'alt="Exercícios nas linhas, alunos nas colunas: 4 de 8 respostas certas."' in page
+    assert 'alt="Exercícios nas linhas, alunos nas colunas: 4 de 8 respostas certas. A tabela diz quais."' in page
     assert "faltou &lt;x&gt;." in page
     assert not re.search(r'(src|href)="(?!data:)', page)
+
+
+def test_the_table_says_what_the_figure_shows():
+    page = report_page(CLASS)
+    head, *rows = re.findall("<tr>(.*?)</tr>", page.partition("<caption>")[2].partition("</table>")[0])
+    assert re.findall('<th scope="col">(.*?)</th>', head) == ["Exercício", "davi", "ana", "beto", "célia"]
+    assert [re.findall("<t[hd].*?>(.*?)</t", row) for row in rows] == [
+        ["01.1", "certo", "certo", "certo", "errado"],
+        ["01.2", "certo", "errado", "errado", "errado"],
+    ]
 
 
 def test_a_class_without_named_mistakes_says_so():
@@ -51,6 +62,9 @@ def test_the_report_is_made_of_what_correct_left(tmp_path):
     assert "5 de 5 respostas certas" in write_report(tmp_path / "notas").read_text(encoding="utf-8")
 
 
-def test_without_a_correction_there_is_nothing_to_report(tmp_path):
-    with pytest.raises(FileNotFoundError, match="teach correct"):
+@pytest.mark.parametrize("content", [None, "{}", "{meio", "[]", '{"ana": [3]}'])
+def test_without_a_correction_there_is_nothing_to_report(tmp_path, content):
+    if content:
+        (tmp_path / RESULTS).write_text(content, encoding="utf-8")
+    with pytest.raises(Refused, match="teach correct"):
         write_report(tmp_path)

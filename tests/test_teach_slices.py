@@ -115,3 +115,23 @@ def test_a_cell_reads_what_it_does_not_define_first():
 def test_comprehensions_classes_and_decorators_are_read():
     source = "@cache\ndef f(): ...\nclass A(Base):\n    size = width\nvalues = [g(i) for i in items]"
     assert reads(source) == {"cache", "Base", "width", "g", "items"}
+
+
+@pytest.mark.parametrize(
+    ("source", "read"),
+    [
+        ("for step in steps:\n    q = f(x)\n    loss = g(q)\n    loss.backward()", {"steps", "f", "x", "g"}),
+        ("for i in steps:\n    if i:\n        q = 1\n    h(q)", {"steps", "q", "h"}),
+        ("for i, a[j] in steps:\n    total += i", {"steps", "a", "j", "total"}),
+        ("while going:\n    h(q)\n    q = 1", {"going", "h", "q"}),
+        ("with mode() as m:\n    drawn = f(m)\n    mean = drawn.mean()", {"mode", "f"}),
+    ],
+)
+def test_a_block_reads_from_outside_only_what_it_does_not_define_first(source, read):
+    assert reads(source) == read
+
+
+def test_a_training_loop_does_not_bring_another_that_uses_the_same_names():
+    training = "for step in (1, 2):\n    q = {}\n    loss = q + 1"
+    assert sliced(training.format("other"), training.format("mine"), "a = loss", wanting=["mine"])[0] == []
+    assert reads(training.format("mine")) == {"mine"}

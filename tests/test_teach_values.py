@@ -58,8 +58,8 @@ def test_of_anything_else_goes_what_the_explanation_says_of_it(value):
 
 @pytest.mark.parametrize(
     "value",
-    [torch.zeros(5_000_000, dtype=torch.float64), [0] * 30_000, torch.zeros(1).expand(10**10)],
-    ids=["megabytes", "many_items", "expanded"],
+    [torch.zeros(200_000, dtype=torch.float64), [0] * 30_000, ["x" * 10_000] * 200, torch.zeros(1).expand(10**10)],
+    ids=["megabytes", "many_items", "texts", "expanded"],
 )
 def test_a_huge_answer_is_refused_before_it_is_copied(value):
     with pytest.raises(TooLarge):
@@ -90,6 +90,11 @@ def test_an_endless_nest_is_refused():
         ["int", True],
         ["pickle", "gASVAAAA"],
         ["list", {"a": 1}],
+        ["list", [["none"]] * 30_000],
+        ["list", [["list", [["none"]] * 200]] * 200],
+        ["list", [["text", "x" * 2**18]] * 5],
+        ["tensor", "uint8", [2**21], "A" * (2**23 // 3 + 1)],
+        ["tensor", "uint8", [10**4000] * 10_000, ""],
     ],
 )
 def test_what_was_forged_is_not_read(data):

@@ -2,10 +2,10 @@
 
 import functools
 import math
-import signal
 
 import pytest
 import torch
+from small_training import interrupting, press_stop, raise_interrupt, small_vae
 from torch import nn
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -18,22 +18,6 @@ from vae_lessons.training import History, TrainConfig, beta_at, choose_device, f
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="Esta máquina não tem GPU com CUDA.")
 
 TERMS = ("elbo", "log_likelihood", "kl")
-
-
-@pytest.fixture(scope="module")
-def digits():
-    """300 dígitos, em lotes de 128, 128 e 44: o último é menor."""
-    return load("digits").x[:300]
-
-
-@pytest.fixture(scope="module")
-def held_out():
-    return load("digits", "test").x[:100]
-
-
-def small_vae(seed=0, **options):
-    torch.manual_seed(seed)
-    return mlp_vae(64, 2, (16,), **options)
 
 
 def quick_fit(model, data, *, progress=False, objective=elbo, validation=None, **options):
@@ -484,29 +468,6 @@ def test_without_validation_patience_watches_the_training_elbo():
 # Interrupção
 
 
-def interrupting(after, interrupt):
-    """O objetivo de sempre, que na chamada de número `after` é interrompido: 3 de treino e 1 de validação por época."""
-    calls = 0
-
-    def objective(model, x, *, beta):
-        nonlocal calls
-        calls += 1
-        if calls == after:
-            interrupt()
-        return elbo(model, x, beta=beta)
-
-    return objective
-
-
-def raise_interrupt():
-    raise KeyboardInterrupt
-
-
-def press_stop():
-    """O que o ■ do JupyterLab e o Ctrl-C fazem."""
-    signal.raise_signal(signal.SIGINT)
-
-
 @pytest.mark.usefixtures("listens_to_interrupts")
 @pytest.mark.parametrize("interrupt", [raise_interrupt, press_stop])
 @pytest.mark.parametrize("after", range(1, 10))
@@ -517,7 +478,7 @@ def test_interrupting_keeps_the_complete_epochs_and_a_usable_model(digits, held_
     history = quick_fit(
         model, digits, validation=held_out, epochs=3, objective=interrupting(after, interrupt), progress=True
     )
-    complete = (after - 1) // 4
+    complete = (after - 1) // 4  # por época, 3 chamadas de treino e 1 de validação
     assert history.interrupted
     assert len(history) == complete
     assert curves(history) == {name: values[:complete] for name, values in curves(whole).items() if complete}

@@ -140,7 +140,7 @@ def _codes() -> explore.CodesExplorer:
 
 
 class Shares(NamedTuple):
-    """A verossimilhança de um conjunto de filmes: as probabilidades da softmax."""
+    """A verossimilhança de um conjunto de filmes: as probabilidades do softmax."""
 
     logits: Tensor
 

@@ -199,14 +199,16 @@ def _arrows_to(lesson: Lesson, places: dict[str, tuple[float, float]]) -> list[s
 
 
 def _describe_series(lessons: dict[str, Lesson], coming: Mapping[str, str]) -> str:
+    """Uma frase por lição, em que quem ouve respira; o que vale para todas se diz uma vez."""
     told = []
     for n, lesson in lessons.items():
-        before = [f"pede a lição {' e a '.join(lesson.needs)}"] if lesson.needs else []
-        before += [f"convém ter lido a {' e a '.join(lesson.helped_by)}"] if lesson.helped_by else []
-        minutes = f"{lesson.minutes[0]} minutos no caminho essencial"
-        told.append(f"{n}, {lesson.title} ({lesson.question} {'; '.join([minutes, *before])})")
+        needs = [before for before in lesson.needs if before != _HUB or n in _BANDS[0][1][0]]
+        parts = [f"{lesson.minutes[0]} min"]
+        parts += [f"pede a {' e a '.join(needs)}"] if needs else []
+        parts += [f"convém a {' e a '.join(lesson.helped_by)}"] if lesson.helped_by else []
+        told.append(f"{n}, {lesson.title}: {lesson.question} {'; '.join(parts)}.")
     to_come = f" Em preparação: {'; '.join(f'{n}, {title}' for n, title in coming.items())}." if coming else ""
-    return f"Lições que existem: {'; '.join(told)}.{to_come}"
+    return f"Os minutos são os do caminho essencial; as lições depois da {_HUB} a pedem. {' '.join(told)}{to_come}"
 
 
 def _lesson_box(lesson: Lesson, x: float, y: float) -> list[str]:

@@ -9,8 +9,8 @@ fluxo ou uma das de torch.distributions, de que se tiram L amostras [B, Z] uma a
 for Categorical, z é one-hot (ou relaxado): f leva z [..., N, K], ou [..., K] se houver uma categórica só em cada um, a
 [...]. O que f tiver de parâmetros próprios (o decodificador, na ELBO) recebe o gradiente dele, que passa por dentro de
 f, qualquer que seja o estimador.
-Se f der números complexos, as partes real e imaginária são duas funções, estimadas nas mesmas amostras; b é subtraído
-só da primeira.
+Se f der números complexos, as partes real e imaginária são duas funções, estimadas nas mesmas amostras; uma linha de
+base real é subtraída só da primeira, e a média das outras amostras, das duas.
 """
 
 from collections.abc import Callable
@@ -39,7 +39,8 @@ _MOST_CODES = 100_000
 
 
 class Estimate(NamedTuple):
-    """value [B]: estimativa de E_q[f(z)], exemplo a exemplo · surrogate [B]: vale o mesmo, e ∇surrogate, o ∇ dela."""
+    """value [B]: estimativa de E_q[f(z)], exemplo a exemplo · surrogate [B]: vale o mesmo, e o seu gradiente é a
+    estimativa do gradiente dela."""
 
     value: Tensor
     surrogate: Tensor
@@ -150,9 +151,8 @@ def exact(f: Callable[[Tensor], Tensor], q: Normal | Categorical, n_samples: int
     Normal de uma dimensão (Z = 1).
 
     Enumeração: Σ_z q(z) f(z) sobre os K^N códigos, no máximo 100.000; o que f vale num código impossível não conta. f é
-    chamada com z [K^N, B, N, K], sempre one-hot,
-    o que custa a memória de K^N·B avaliações, e antes uma vez com um código só, para saber se as categóricas de cada
-    exemplo são N ou uma; não precisa ser diferenciável.
+    chamada com z [K^N, B, N, K], sempre one-hot, o que custa a memória de K^N·B avaliações; antes, é chamada com um
+    código só, para saber se as categóricas de cada exemplo são N ou uma. Não precisa ser diferenciável.
     Quadratura: regra do trapézio em 201 pontos de ε ∈ [−10, 10], com z = μ + σε e f: [..., 1] → [...], diferenciável,
     chamada com z [201, B, 1]. Para f suave o erro cai mais depressa que qualquer potência do passo: em float64, 1e-10
     ou menos, mesmo para sen(ωz) com ωσ = 50. Para f com quinas, ~1e-3.
@@ -231,7 +231,8 @@ def gradient_moments(
     restante é a dos R gradientes.
     Para uma Normal, os gradientes são em μ e log σ². Como log σ² = 2 log σ, ∂/∂σ = (2/σ) ∂/∂(log σ²): a média se
     multiplica por 2/σ e a variância por 4/σ².
-    Levanta ValueError se repeats < 2, se chunk < 1 ou se nenhum gradiente chegar a q.
+    Levanta ValueError se repeats < 2, se chunk < 1 ou se nenhum gradiente chegar a q, e TypeError se q não for uma
+    NamedTuple de parâmetros.
     """
     repeats = require_count("repeats", repeats, ", para que haja variância", at_least=2)
     chunk = require_count("chunk", chunk, " (quantos exemplos avaliar de uma vez)")

@@ -124,7 +124,7 @@ def _warn_if_poor(sizes: Tensor, tails: Tensor, k: int) -> None:
 
 class RateDistortion(NamedTuple):
     """Em nats por observação, com −ELBO = rate + distortion.
-    rate: KL(q(z|x) ‖ p(z)) média · distortion: −E_q[log p(x|z)] médio."""
+    rate: KL(q(z|x) ‖ p(z)), em média · distortion: −E_q[log p(x|z)], em média."""
 
     rate: float
     distortion: float
@@ -133,7 +133,7 @@ class RateDistortion(NamedTuple):
 def rate_distortion(
     model: VAE, data: Dataset | Tensor, *, n_samples: int = 8, seed: int = 0, chunk: int = 16384
 ) -> RateDistortion:
-    """Taxa e distorção de um modelo (Alemi et al., 2018): quanto z gasta para dizer de x, e o que se perde ao voltar.
+    """Taxa e distorção de um modelo (Alemi et al., 2018): os nats que custa dizer z, e os que ainda custa dizer x.
 
     A taxa é um limite superior da informação mútua I(x; z) do codificador, que só é atingido se a média de q(z|x)
     sobre os dados for a prior. Ela é exata onde a KL tem forma fechada; senão vem, como a distorção, de n_samples
@@ -180,7 +180,7 @@ def kl_per_dimension(model: VAE, data: Dataset | Tensor, *, chunk: int = 16384) 
 
 
 def posterior_mean_variance(model: VAE, data: Dataset | Tensor, *, chunk: int = 16384) -> Tensor:
-    """Variância, sobre os exemplos, da média da posterior de cada dimensão: data [N, D] → [Z]. Zero é dimensão inativa.
+    """Variância, sobre os exemplos, da média da posterior de cada dimensão: data [N, D] → [Z]. Zero: dimensão inativa.
 
     chunk: quantos exemplos são codificados de uma vez. Levanta ValueError se não houver dois exemplos ou chunk < 1, e
     TypeError se o latente for categórico ou a posterior não tiver média conhecida.

@@ -30,7 +30,7 @@ _BY_COLUMN = Normal | Bernoulli | ContinuousBernoulli | NegativeBinomial | ZeroI
 
 class ElboTerms(NamedTuple):
     """Tudo [B], em nats por observação. elbo = log_likelihood − kl é o limite verdadeiro, qualquer que seja o β;
-    loss é o que se minimiza e carrega β, os bits grátis e o substituto do estimador."""
+    loss é o que se minimiza e carrega β, os nats livres e o substituto do estimador."""
 
     elbo: Tensor
     log_likelihood: Tensor
@@ -51,14 +51,14 @@ def elbo(
 
     x: [B, D], como o modelo o vê · beta: peso da KL na perda, número ou tensor escalar (Higgins et al., 2017) ·
     n_samples: amostras de z por observação · estimator: um dos de `estimators` ·
-    free_bits: λ, em nats por dimensão latente; na perda, cada dimensão paga max(λ, KL média do lote)
+    free_bits: λ, os nats livres (*free bits*) de cada dimensão latente; na perda, ela paga max(λ, KL média do lote)
     (Kingma et al., 2016, eq. 15).
     A KL é a da fórmula fechada, se q e a prior tiverem uma; senão (uma mistura, um fluxo, uma prior aprendida), é a
     média de log q(z|x) − log p(z) nas mesmas amostras em que se mede log p(x|z), que tem a mesma esperança e o mesmo
     gradiente, em média, e pode ser negativa num exemplo.
     Não depende do modo train/eval do modelo: z é sempre sorteado de q(z|x).
     Levanta TypeError se `model` não for um modelo ou x não for um tensor do tipo dele, e ValueError se x não for [B, D]
-    ou se houver bits grátis sem KL em forma fechada.
+    ou se houver nats livres sem KL em forma fechada.
     """
     require_model(model)
     _require_matrix(x)
@@ -146,7 +146,7 @@ def _log_weights(model: VAE, x: Tensor, q) -> Tensor:
 def iwae_bound(model: VAE, x: Tensor, k: int) -> Tensor:
     """L_k = log (1/k) Σ_l w_l, com w_l = p(x, z_l) / q(z_l|x) e z_l ~ q(z|x): x [B, D] → [B], em nats.
 
-    Estima um limite inferior de log p(x) que vale a ELBO com k = 1 e só cresce com k (Burda et al., 2016, eq. 8).
+    Estima um limite inferior de log p(x) que vale a ELBO com k = 1 e não diminui com k (Burda et al., 2016, eq. 8).
     Levanta ValueError se k < 1 ou se x não for [B, D], e TypeError se k não for inteiro, `model` não for um modelo ou x
     não for um tensor do tipo dele.
     """

@@ -67,7 +67,7 @@ def relaxed(model: VAE, x: Tensor, *, beta: Tensor, temperature: Tensor) -> Elbo
 
 
 def _stepwise(rates: Sequence[tuple[int, float]]) -> Callable[[float], float]:
-    """A agenda que vale cada lr durante tantas épocas: pares (épocas, lr)."""
+    """A agenda em que cada lr vale por tantas épocas: pares (épocas, lr)."""
     ends = list(itertools.accumulate(epochs for epochs, _ in rates))
     return lambda epochs: rates[min(bisect.bisect_right(ends, epochs), len(rates) - 1)][1]
 
@@ -198,10 +198,11 @@ def report(result: dict) -> str:
         if result["epochs"] == setting.config.epochs
         else f" de {setting.config.epochs} (só o começo: os números não se comparam)"
     )
+    word = "época" if result["epochs"] == 1 else "épocas"
     lines = [
         f"{result['name']}: {setting.source}",
         f"  Diferenças: {setting.differences}.",
-        f"  {result['epochs']} épocas{part}; {result['n_test']} imagens de teste, k = {result['k']}.",
+        f"  {result['epochs']} {word}{part}; {result['n_test']} imagens de teste, k = {result['k']}.",
         f"  {'nats por imagem':<16}{'aqui':>10}{'publicado':>12}{'diferença':>12}",
     ]
     for quantity, value in result["ours"].items():

@@ -14,16 +14,17 @@ import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
-# As cores que levam informação: de Okabe e Ito (2008), que quem tem daltonismo distingue, com o verde escurecido para
-# que também se leia em letras. Onde a cor distingue linhas, o traço (LINES) também as distingue: há quem imprima em
-# cinza.
-BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#00795A"
-PINK, YELLOW, SKY = "#CC79A7", "#E69F00", "#56B4E9"
+# As cores que levam informação: de Okabe e Ito (2008), que quem tem daltonismo distingue, escurecidas onde era preciso
+# para que se vejam sobre o branco: 4,5 de contraste em letras, 3 em linhas e marcas (WCAG 2.2, 1.4.3 e 1.4.11). Onde a
+# cor distingue linhas, o traço (LINES) também as distingue: há quem imprima em cinza.
+BLUE, ORANGE, GREEN = "#0072B2", "#C45500", "#00795A"
+PINK, SKY = "#CC79A7", "#459BCB"  # não para letras
+YELLOW = "#E69F00"  # só para áreas de contorno escuro
 BROWN, RED = "#8F5500", "#A8320B"  # escuras: para letras e setas
 BLACK, WHITE, INK = "#000000", "#ffffff", "#1f2430"
 
 # Do cinza mais escuro ao mais claro: letras secundárias e eixos; marcas de fundo; grades e regiões.
-GREY, SILVER, MIST = "#6b6b6b", "#b5b5b5", "#e6e6e6"
+GREY, SILVER, MIST = "#6b6b6b", "#949494", "#e6e6e6"
 
 # As mesmas cores, pelo que querem dizer em todas as lições.
 PRIOR, LIKELIHOOD, POSTERIOR, Q = GREY, GREEN, BLACK, BLUE
@@ -49,7 +50,7 @@ LINES = (
     (GREEN, "-."),
     (PINK, ":"),
     (BLACK, (0, (6, 1.5, 1, 1.5, 1, 1.5))),
-    (YELLOW, (0, (1, 1))),
+    (SKY, (0, (1, 1))),
 )
 SEQUENTIAL = "Blues"  # mapa de cores de quantidades que começam em zero
 

@@ -102,4 +102,4 @@ def _linked_place(row: Subject) -> str:
         return html.escape(_place(row))
     heading = "" if row.section.startswith("▸") else row.section
     shown = heading or textwrap.shorten(row.section, _LONGEST, placeholder="…")
-    return f"{lesson_link(file, row.lesson, heading)} · {html.escape(shown)}"
+    return lesson_link(file, f"{row.lesson} · {shown}", heading)  # o vínculo diz aonde leva também fora da tabela

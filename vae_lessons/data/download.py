@@ -63,7 +63,7 @@ def _alone(destination: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=_PATIENCE)
     except Timeout:
-        print(f"Outro processo está baixando {destination.name}; esperando que termine.", file=sys.stderr)
+        print(f"Outro processo está baixando {destination.name}; esperando que ele termine.", file=sys.stderr)
         lock.acquire()
     try:
         yield

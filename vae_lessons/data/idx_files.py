@@ -233,7 +233,7 @@ def _what_to_do(name: str, root: str | os.PathLike | None, reason: str) -> str:
         *[f"    {SOURCES[name].mirrors[0]}{file.name}.gz" for file in missing or files],
         "e ponha-os, sem mudar os nomes (descompactar é opcional), nesta pasta:",
         f"    {cache_folder() / name}",
-        f"ou noutra qualquer, dizendo qual: load({name!r}, root=PASTA), ou a variável de ambiente {_VARIABLE}.",
+        f"ou noutra qualquer, dizendo qual com load({name!r}, root=PASTA) ou com a variável de ambiente {_VARIABLE}.",
         'Se não puder, use load("digits"), que não precisa de rede nem de arquivos, ou load("mnist_5k").',
         "",
         "Procurei em:",

@@ -2,7 +2,7 @@
 
 Sem validação na conta (que obrigaria a GPU a parar e responder) e sem reduções: `log_prob` e `kl_divergence` devolvem
 um valor por dimensão, em nats. Somar sobre as dimensões é tarefa de quem chama.
-As de parâmetros positivos (Gamma, Beta, Dirichlet, VonMises e as binomiais negativas) conferem-nos uma vez, ao serem
+As de parâmetros positivos (Gamma, Beta, Dirichlet, VonMises e as binomiais negativas) os conferem uma vez, ao serem
 criadas, e só na CPU e fora de um modelo: ver `domain`.
 As de torch.distributions, e outras escritas por quem usa o pacote, servem onde estas servem: basta que tenham
 `log_prob` e `rsample` ou `sample`.

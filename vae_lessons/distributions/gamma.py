@@ -5,9 +5,9 @@ Nenhuma tem z = g(ε, φ) em forma fechada, e todas têm gradiente por reparamet
 As derivadas são as do torch, com erro relativo de 1e-3 ou menos; não têm segunda derivada.
 
 As amostras saem do método de Marsaglia e Tsang (2000), uma rejeição em que se sorteiam de uma vez `_CANDIDATES`
-propostas e se fica com uma das aceitas: sem laço, só com torch.randn e torch.rand, e por isso com `generator`, sob
-vmap e em fit_many. Cada proposta é aceita com probabilidade 0,95 ou mais; que nenhuma o seja tem probabilidade 4e-11.
-O preço é a memória de 8 propostas por amostra.
+propostas e se fica com uma das aceitas. Não há laço, só torch.randn e torch.rand, e por isso ele serve com
+`generator`, sob vmap e em fit_many. Cada proposta é aceita com probabilidade 0,95 ou mais; que nenhuma o seja tem
+probabilidade 4e-11. O preço é a memória de 8 propostas por amostra.
 """
 
 import math

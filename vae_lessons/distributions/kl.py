@@ -32,7 +32,7 @@ def kl_divergence(q, p) -> Tensor:
     if (family := _common_family(ours_q, ours_p)) is None:
         raise TypeError(
             f"Não há KL em forma fechada de {type(q).__name__} para {type(p).__name__}; há entre duas "
-            f"{', '.join(each.__name__ for each in _FORMULAS)}."
+            f"{', '.join(each.__name__ for each in _FORMULAS)}. Estime-a pela média de log q(z) − log p(z) em z ~ q."
         )
     return _FORMULAS[family](ours_q, ours_p)
 

@@ -47,7 +47,7 @@ def lgamma_divergence(p: Tensor, q: Tensor) -> Tensor:
 
 
 def _shifted(t: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Onde t < 10, a série é a de t + 8, e Γ(t + 8) = t (t + 1) … (t + 7) Γ(t) traz de volta: o que isso pede.
+    """Para t < 10, usa-se a série em t + 8, e volta-se por Γ(t + 8) = t (t + 1) … (t + 7) Γ(t): o que isso pede.
 
     Devolve onde t é pequeno, o argumento da série, t (10, onde não é pequeno) e y = t (t + 7), com que os fatores de
     Γ(t + 8) / Γ(t), dois a dois, são y, y + 6, y + 10 e y + 12.

@@ -25,7 +25,7 @@ _VERTICES = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.5, 3**0.5 / 2]], dtype=torc
 
 @style.styled
 def simplex(samples: Mapping[float, Tensor], winners: Tensor) -> Figure:
-    """Um triângulo por temperatura, com as amostras [R, 3] na cor de quem venceria o argmax, winners [R]."""
+    """Um triângulo por temperatura, com as amostras [R, 3] na cor da classe que o argmax escolheria, winners [R]."""
     fig = Figure(figsize=(9, 2.8))
     for ax, (temperature, y) in zip(fig.subplots(1, len(samples)), samples.items(), strict=True):
         ax.fill(*_VERTICES.T, facecolor="none", edgecolor=GREY)
@@ -105,7 +105,7 @@ def against_evidence(log_evidence: Tensor, panels: Mapping[str, Tensor]) -> Figu
 
 @style.styled
 def one_change(images: Tensor, image_shape: tuple[int, int], classes: Tensor, row_titles: Sequence[str]) -> Figure:
-    """images [R·K, D], K por linha, a primeira de cada linha a original: moldura dela, e a classe [R, K] acima."""
+    """images [R·K, D], K por linha; a primeira, a original, tem moldura; acima de cada uma, a classe [R, K]."""
     columns = classes.shape[1]
     titles = [
         f"{int(k) + 1} (original)" if i % columns == 0 else f"{int(k) + 1}" for i, k in enumerate(classes.flatten())

@@ -15,7 +15,7 @@ _EDGE = {"edgecolor": BLACK, "linewidth": 0.6}
 def cost_of_a_latent(
     sizes: Sequence[float], costs: Mapping[float, Sequence[float]], level: float, best: Mapping[float, float]
 ) -> Figure:
-    """O custo, com o codificador ótimo, contra s = w² + θ: uma linha por autovalor, com um ponto no mínimo de cada uma.
+    """O custo, com o codificador ótimo, em função de s = w² + θ: uma linha por autovalor, com um ponto no mínimo.
 
     sizes: os valores de s, a partir de θ · costs: λ → os custos · level: θ · best: λ → o s do mínimo.
     """

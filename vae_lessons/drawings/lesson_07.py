@@ -1,4 +1,4 @@
-"""Os desenhos da lição 07: o limite sem rótulo, o erro contra o número de rótulos e os grupos que enganam."""
+"""Os desenhos da lição 07: o limite sem rótulo, o erro conforme o número de rótulos e os grupos que enganam."""
 
 from collections.abc import Mapping, Sequence
 
@@ -34,9 +34,9 @@ def style_grid(pictures: Tensor, titles: Sequence[str]) -> Figure:
 def bound_by_label(
     image: Tensor, bounds: Sequence[float], q: Sequence[float], average: float, total: float, *, depth: float = 12.0
 ) -> Figure:
-    """A imagem [H, W], uma haste por rótulo, da altura do limite de log p(x, y), com a área do ponto proporcional a
-    q(y|x), e duas retas: a média sob q e U(x), que está H acima dela. O que fica mais de `depth` nats abaixo do melhor
-    limite é só dito por extenso."""
+    """A imagem [H, W], um ponto por rótulo, na altura do limite de log p(x, y) e tanto maior quanto q(y|x), e duas
+    retas: a média sob q e U(x), que está H acima dela. Do que fica mais de `depth` nats abaixo do melhor limite só se
+    escreve o valor."""
     best, bottom = max(bounds), max(bounds) - depth
     with matplotlib.rc_context(style.RC):
         fig = Figure(figsize=(8.2, 3.4))

@@ -1,4 +1,4 @@
-"""Os desenhos da lição 08: k-means, gradiente direto, grades de códigos, usos do dicionário e totais em nats."""
+"""Os desenhos da lição 08: k-médias, gradiente direto, grades de códigos, usos do dicionário e totais em nats."""
 
 from collections.abc import Mapping, Sequence
 
@@ -98,7 +98,7 @@ def usage_bars(usages: Mapping[str, Tensor]) -> Figure:
 
 
 def perplexity_curve(images: Sequence[int], values: Sequence[float], *, n_codes: int) -> Figure:
-    """A perplexidade dos códigos dos primeiros n dados, para cada n de `images`."""
+    """A perplexidade média dos lotes de n imagens, para cada n de `images`."""
     with matplotlib.rc_context(style.RC):
         fig = Figure(figsize=(6.4, 2.8))
         ax = fig.subplots()

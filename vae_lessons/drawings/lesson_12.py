@@ -4,12 +4,11 @@ from collections.abc import Mapping
 
 import matplotlib
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from vae_lessons import style
-from vae_lessons.style import BLACK, BLUE, GREEN, GREY, LINES, ORANGE, SILVER, WHITE, mix, number
+from vae_lessons.style import BLUE, GREEN, GREY, LINES, ORANGE, WHITE, mix, number
 
 
 def mean_variance(mean: Tensor, variance: Tensor, *, library: float, dispersions: tuple[float, float]) -> Figure:
@@ -60,29 +59,44 @@ def precision_by_cells(results: Mapping[str, Mapping[int, list[dict[str, float]]
     return fig
 
 
-def lab_maps(panels: Mapping[str, np.ndarray], lab: Tensor, myeloid: Tensor) -> Figure:
-    """panels: método → códigos em duas dimensões, [N, 2] · lab: [N], 0 ou 1 · myeloid: bool [N]. Em cima, a cor e a
-    forma do laboratório; embaixo, as da linhagem."""
-    looks = (
-        (lab == 1, (("laboratório 0", BLACK, "o"), ("laboratório 1", ORANGE, "^"))),
-        (myeloid, (("linfócitos e outras", SILVER, "o"), ("mieloides", GREEN, "^"))),
-    )
-    order = torch.randperm(len(lab), generator=torch.Generator().manual_seed(0)).numpy()
+def lab_maps(codes: Mapping[str, np.ndarray], lab: Tensor, myeloid: Tensor) -> Figure:
+    """codes: método → códigos, [N, Z] · lab: [N], 0 ou 1 · myeloid: bool [N]. Na horizontal, o eixo que mais separa as
+    linhagens dentro de cada laboratório; na vertical, o que mais separa os laboratórios, fora dele. A cor é da
+    linhagem, e a forma, do laboratório. Levanta ValueError se faltar uma linhagem num laboratório."""
+    lab, myeloid = lab.numpy(), myeloid.numpy().astype(int)
+    groups = [
+        (kind, site, {"color": color, "marker": mark, "label": f"{name}, laboratório {site}"})
+        for kind, (name, color) in enumerate((("linfócitos e outras", BLUE), ("mieloides", ORANGE)))
+        for site, mark in enumerate("o^")
+    ]
     with matplotlib.rc_context(style.RC):
-        fig = Figure(figsize=(8.2, 5.6))
-        axes = fig.subplots(2, len(panels))
-        for column, (name, points) in zip(axes.T, panels.items(), strict=True):
-            column[0].set_title(name, fontsize=10)
-            for ax, (second, names) in zip(column, looks, strict=True):
-                for flag, (_, color, mark) in zip((False, True), names, strict=True):
-                    mine = order[(second.numpy() == flag)[order]]
-                    ax.scatter(*points[mine].T, s=9, color=color, marker=mark, alpha=0.55, linewidths=0)
-                ax.set(xticks=[], yticks=[])
-                ax.spines[["top", "right"]].set_visible(True)
-        for row, (_, names) in zip(axes, looks, strict=True):
-            handles = [
-                matplotlib.lines.Line2D([], [], color=color, marker=mark, linestyle="", label=label)
-                for label, color, mark in names
-            ]
-            row[0].legend(handles=handles, fontsize=8, loc="best", handletextpad=0.1)
+        fig = Figure(figsize=(8.6, 3.8))
+        axes = fig.subplots(1, len(codes), sharex=True, sharey=True)
+        for ax, (name, code) in zip(axes, codes.items(), strict=True):
+            points = lineage_and_lab(code, lab, myeloid)
+            for kind, site, look in groups:
+                ax.scatter(*points[(myeloid == kind) & (lab == site)].T, s=12, alpha=0.5, linewidths=0, **look)
+            ax.set(xlabel="eixo das linhagens (desvios)", aspect="equal")
+            ax.set_title(name, fontsize=10)
+        axes[0].set_ylabel("eixo dos laboratórios (desvios)")
+        handles = [matplotlib.lines.Line2D([], [], linestyle="", **look) for *_, look in groups]
+        fig.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=9)
     return fig
+
+
+def lineage_and_lab(code: np.ndarray, lab: np.ndarray, myeloid: np.ndarray) -> np.ndarray:
+    """[N, 2]: o discriminante linear das linhagens, e o dos laboratórios sem a parte dele que está no primeiro. Em
+    desvios padrão de dentro dos quatro grupos."""
+    cells = [[int(((myeloid == kind) & (lab == site)).sum()) for site in (0, 1)] for kind in (0, 1)]
+    if min(map(min, cells)) < 1:
+        raise ValueError(
+            f"O mapa pede as duas linhagens nos dois laboratórios, mas, laboratório por laboratório, vieram {cells[0]} "
+            f"linfócitos e outras e {cells[1]} mieloides. Mude as chances de `two_labs`."
+        )
+    means = np.array([[code[(myeloid == kind) & (lab == site)].mean(0) for site in (0, 1)] for kind in (0, 1)])
+    within = np.cov((code - means[myeloid, lab]).T)
+    white = np.linalg.inv(np.linalg.cholesky(within))  # code @ white.T tem, dentro dos grupos, covariância I
+    lineage, place = white @ (means[1] - means[0]).mean(0), white @ (means[:, 1] - means[:, 0]).mean(0)
+    axes, _ = np.linalg.qr(np.stack([lineage, place], 1))
+    axes = axes * np.sign((axes * np.stack([lineage, place], 1)).sum(0))
+    return (code - means.mean((0, 1))) @ white.T @ axes

@@ -61,22 +61,21 @@ def two_rulers(points: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
     return fig
 
 
-def success_bars(rates: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
-    """rates: mudança → (acerto com o passo, com um passo ao acaso) de cada semente, de 0 a 1."""
+def success_bars(rates: Mapping[str, Sequence[tuple[float, float, float]]]) -> Figure:
+    """rates: mudança → (acerto com o passo, o mesmo só nos alvos que o treino não viu, com um passo ao acaso) de cada
+    semente, de 0 a 1."""
+    looks = ("passo médio", BLUE), ("passo médio, só alvos inéditos", ORANGE), ("passo ao acaso", SILVER)
     with matplotlib.rc_context(style.RC):
-        fig = Figure(figsize=(8.2, 0.5 * len(rates) + 1.0))
+        fig = Figure(figsize=(8.2, 0.62 * len(rates) + 1.2))
         ax = fig.subplots()
-        for place, pairs in enumerate(rates.values()):
-            step, chance = zip(*pairs, strict=True)
-            ax.barh(place - 0.18, sum(step) / len(step), 0.34, color=BLUE, label=None if place else "passo médio")
-            ax.barh(
-                place + 0.18, sum(chance) / len(chance), 0.34, color=SILVER, label=None if place else "passo ao acaso"
-            )
-            for y, values in ((place - 0.18, step), (place + 0.18, chance)):
-                ax.plot(values, [y] * len(values), "o", color=WHITE, markeredgecolor=BLACK, markersize=5)
+        for place, each in enumerate(rates.values()):
+            for k, ((name, color), values) in enumerate(zip(looks, zip(*each, strict=True), strict=True)):
+                y = place + 0.27 * (k - 1)
+                ax.barh(y, sum(values) / len(values), 0.25, color=color, label=None if place else name)
+                ax.plot(values, [y] * len(values), "o", color=WHITE, markeredgecolor=BLACK, markersize=4.5)
         ax.set_yticks(range(len(rates)), list(rates))
         ax.invert_yaxis()
         ax.set(xlabel="fração das frases que viram exatamente a esperada", xlim=(0, 1))
-        ax.legend(loc="lower right")
+        ax.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=3)
     style.decimal_commas(fig)
     return fig

@@ -54,17 +54,20 @@ def discounts(hits: Sequence[bool], n_hidden: int) -> Figure:
 
 @style.styled
 def beta_panels(betas: Sequence[float], panels: Mapping[str, Tensor], peaks: Sequence[str] = ()) -> Figure:
-    """panels: nome da grandeza → valores [n β, sementes] · peaks: em quais se circula o maior. Um ponto por semente, a
-    linha pela média."""
-    fig = Figure(figsize=(8.2, 2.9))
+    """panels: nome da grandeza → valores [n β, sementes] · peaks: em quais se circula o β de maior média, e todo β com
+    alguma semente que alcance a pior das dele. Um ponto por semente, a linha pela média."""
+    fig = Figure(figsize=(8.2, 3.2))
     places = np.arange(len(betas))
     for ax, (name, values) in zip(fig.subplots(1, len(panels)), panels.items(), strict=True):
         ax.plot(places, values.mean(1), color=BLUE)
+        ax.vlines(places, values.amin(1), values.amax(1), color=SILVER, linewidth=5, zorder=0)
         for seed in range(values.shape[1]):
             ax.plot(places, values[:, seed], "o", color=BLUE, markersize=4, alpha=0.5, markeredgewidth=0)
         if name in peaks:
-            best = int(values.mean(1).argmax())
-            ax.plot(places[best], values.mean(1)[best], "o", color=ORANGE, markersize=9, markerfacecolor="none", mew=2)
+            tied = values.amax(1) >= values[values.mean(1).argmax()].min()
+            ax.plot(places[tied], values.mean(1)[tied], "o", color=ORANGE, markersize=9, markerfacecolor="none", mew=2)
+            seen = "um β só" if tied.sum() == 1 else f"{tied.sum()} β empatam"
+            ax.text(0.5, 0.03, seen, color=ORANGE, ha="center", va="bottom", transform=ax.transAxes)
         ax.set_title(name, fontsize=11)
         ax.set(xlabel="β")
         ax.set_xticks(places, [number(beta) for beta in betas])

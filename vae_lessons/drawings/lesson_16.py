@@ -31,7 +31,7 @@ def spreads(draws: Mapping[str, Tensor], log_density: Tensor, grid: Tensor) -> F
 
 
 def bounds_by_k(ks: Sequence[int], means: Mapping[str, Sequence[float]], evidence: float) -> Figure:
-    """means: nome → média da "cota" em cada K, em nats · evidence: log p(x), a reta de que uma cota não passa."""
+    """means: nome → média do "limite" em cada K, em nats · evidence: log p(x), a reta de que um limite não passa."""
     with matplotlib.rc_context(style.RC):
         fig = Figure(figsize=(8.2, 2.9))
         ax = fig.subplots()

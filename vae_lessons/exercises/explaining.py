@@ -51,7 +51,7 @@ _MEANINGS = (
 def explain_difference(part: Compared, compared: list[Compared], *, secret: bool, single_choice: bool) -> str:
     """A primeira parte que difere, `part`, e o que se vê olhando para todas.
 
-    secret: a resposta é um valor, e o esperado não se mostra.
+    secret: a resposta é um valor só. O esperado nunca se mostra, nem o de um valor nem o de uma função.
     """
     got, wanted, where = part
     if isinstance(wanted, frozenset):
@@ -69,20 +69,13 @@ def explain_difference(part: Compared, compared: list[Compared], *, secret: bool
         return _explain_value(got.item(), wanted.item())
     if part.wanted.dtype == torch.bool and set(got.flatten().tolist()) <= {0.0, 1.0}:
         return f"{where or 'num dos casos'} a sua resposta é {bool(got.flatten()[0])}, e não devia."
-    worst = (got - wanted).abs().argmax()
-    pair = different_digits(wanted.flatten()[worst].item(), got.flatten()[worst].item())
-    numbers = f"os números não batem{f' {where}' if where else ''}: onde se esperava {pair[0]}, veio {pair[1]}."
+    worst = (got - wanted).abs().nan_to_num(0.0, posinf=torch.inf).argmax()  # ∞ − ∞, onde os dois são ∞
+    came, less = got.flatten()[worst].item(), bool(got.flatten()[worst] < wanted.flatten()[worst])
+    numbers = (
+        f"os números não batem{f' {where}' if where else ''}: veio {came:.6g}, que devia ser "
+        f"{'maior' if less else 'menor'}."
+    )
     return f"{numbers} {_kind_of_difference(part, compared)}".rstrip()
-
-
-def different_digits(wanted: float, got: float) -> tuple[str, str]:
-    """Os dois números com as casas necessárias para que se veja a diferença, quatro pelo menos."""
-    for digits in range(4, 18):
-        form = f".{digits}f" if 1e-3 < max(abs(wanted), abs(got)) < 1e7 else f".{digits}e"
-        texts = f"{wanted:{form}}", f"{got:{form}}"
-        if texts[0] != texts[1]:
-            return texts
-    return repr(wanted), repr(got)
 
 
 def explain_exception(answer, error: BaseException) -> str:
@@ -126,6 +119,8 @@ def _meaning(error: BaseException, text: str) -> str:
             return f"não existe .{name} no que veio antes do ponto; confira o nome e o tipo"
         case ImportError():
             return "falta um módulo que ela importa; não é preciso mais do que a lição já importou"
+        case OSError():
+            return "o sistema não deu o que ela pede: um arquivo, a rede ou um processo; fique no que a lição usa"
         case KeyError() | IndexError():
             return "há um índice ou uma chave que não existe"
     meanings = (meaning for pattern, meaning in _MEANINGS if re.search(pattern, text))

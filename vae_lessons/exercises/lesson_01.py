@@ -101,7 +101,9 @@ def _why_not(chosen: str) -> str:
     if missing & set("ad"):
         parts.append("Ficou de fora um limite que a lição demonstrou: que contas a desigualdade de Jensen garante?")
     if missing & set("cf"):
-        parts.append("Um limite pode ser péssimo e não deixar de ser limite: compare com a ELBO cada conta que deixou.")
+        parts.append(
+            "Um limite pode ser péssimo e não deixar de ser limite: compare com a ELBO cada conta que não marcou."
+        )
     return " ".join(parts)
 
 
@@ -152,7 +154,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda log_prior, log_lik: (log_prior + log_lik).logsumexp(-1).exp(),
-                "isso é p(x), que para muitos pixels é zero em ponto flutuante. Devolva o logaritmo.",
+                "isso é p(x), que, com muitos pixels, é zero em ponto flutuante. Devolva o logaritmo.",
             ),
             Mistake(
                 lambda log_prior, log_lik: (log_prior + log_lik).logsumexp(0),
@@ -294,8 +296,8 @@ EXERCISES = (
                 "a taxa dispara quando ninguém cobra por ela. Aqui a KL está na perda: confira o sinal dela no seu objetivo.",
             ),
         ),
-        insight="Sem sorteio, as médias encolhem quase sem pagar taxa, e o decodificador lê diferenças minúsculas. Volte o ruído "
-        "que q promete, e já não se lê nada.",
+        insight="Sem sorteio, as médias encolhem quase sem pagar taxa, e o decodificador lê diferenças minúsculas. Basta voltar o "
+        "ruído que q promete, e já não se lê nada.",
     ),
     Exercise(
         id="01.5",
@@ -335,7 +337,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda log_w: _each_prefix(log_w, lambda part: ((-part).softmax(0) * part).sum(0)),
-                "você aplicou a softmax às perdas, −log w: o maior peso ficou com a pior amostra. E L_j não é uma média "
+                "você aplicou o softmax às perdas, −log w: o maior peso ficou com a pior amostra. E L_j não é uma média "
                 "ponderada: é o logaritmo da média de w.",
             ),
             Mistake(
@@ -377,7 +379,7 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 lambda delta, W, s: 2 * _cost_of_a_shift(delta, W, s),
-                "sobra um fator 2: o que há no expoente da normal é a metade do quadrado.",
+                "sobra um fator 2: no expoente da normal está a metade do quadrado.",
             ),
             Mistake(
                 lambda delta, W, s: _half_square(delta, _precision(W, s).inverse()),

@@ -261,7 +261,7 @@ EXERCISES = (
             ),
             Mistake(
                 1_566_879,
-                "você elevou a razão ao quadrado. A variância da média de L amostras é a de uma dividida por L.",
+                "você elevou a razão ao quadrado. A variância da média de L amostras é a de uma só, dividida por L.",
             ),
             Mistake(124, "essa seria a resposta com σ = 1. Troque σ nas duas variâncias: as duas dependem dele."),
             Mistake(313, "a variância da reparametrização também muda com σ: a sua ficou a de σ = 1."),
@@ -270,8 +270,8 @@ EXERCISES = (
             Mistake(46, "essa é a razão para σ. A pergunta é sobre o gradiente em μ."),
         ),
         tolerance=1e-6,
-        insight="Uma amostra reparametrizada vale aqui mais de mil do REINFORCE, e ele paga todas.",
-        hint="A variância da média de L amostras é a de uma dividida por L; as duas de uma amostra saem das fórmulas acima.",
+        insight="Uma amostra reparametrizada vale aqui mais de mil do REINFORCE, e cada uma dessas mil custa uma avaliação de f.",
+        hint="A variância da média de L amostras é a de uma só, dividida por L; as de uma amostra saem das fórmulas acima.",
     ),
     Exercise(
         id="02.4",
@@ -363,7 +363,7 @@ EXERCISES = (
             ),
             Mistake(
                 2.25,
-                "esse é o z de maior recompensa. Quem se move é μ, e os sorteios caem à volta dele: a largura σ = 1 conta.",
+                "esse é o z de maior recompensa. Quem se move é μ, e os sorteios caem em torno dele: a largura σ = 1 conta.",
             ),
         ),
         tolerance=0.12,

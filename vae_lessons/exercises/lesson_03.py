@@ -218,11 +218,11 @@ EXERCISES = (
             ),
             Mistake(
                 lambda mean, log_var: 0.5 * (log_var.exp() + mean.square() - 1 + log_var).sum(-1),
-                "o sinal de log σ² está trocado: uma q muito estreita tem de custar caro, e a sua é um prêmio.",
+                "o sinal de log σ² está trocado: uma q muito estreita tem de custar caro, e na sua conta ela ganha um prêmio.",
             ),
         ),
         measure=on_cases((_MEAN, _LOG_VAR), (torch.zeros(2, 3), torch.zeros(2, 3))),
-        insight="Ela se anula só em q(z|x) = N(0, I) e cresce com μ² e com σ² longe de 1.",
+        insight="Ela se anula só em q(z|x) = N(0, I) e cresce com μ² e à medida que σ² se afasta de 1.",
     ),
     Exercise(
         id="03.3",
@@ -341,7 +341,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda step, warmup_steps: (step + 1) / warmup_steps,
-                "são dois enganos: o peso está um passo adiantado, e, passado o aquecimento, sobe além de 1.",
+                "são dois enganos: o peso está um passo adiantado e, passado o aquecimento, sobe além de 1.",
             ),
             Mistake(
                 lambda step, warmup_steps: max(1.0, step / warmup_steps),

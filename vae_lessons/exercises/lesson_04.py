@@ -35,8 +35,8 @@ _MORE_ENTROPIES = torch.tensor([math.log(8), math.log(2), math.log(4), math.log(
 
 
 _ABSOLUTE = (
-    "você usou o módulo de log p(x|z), que nem sempre é negativa: a de uma densidade, como a Gaussiana, pode ser positiva. "
-    "Troque o sinal dela."
+    "você usou o módulo de log p(x|z), que nem sempre é negativo: o de uma densidade, como a Gaussiana, pode ser positivo. "
+    "Troque o sinal dele."
 )
 
 
@@ -236,8 +236,8 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 lambda ra, da, rb, db: (db - da) / (rb - ra),
-                "o sinal está trocado. A distorção sobe quando a taxa cai: a inclinação é negativa, e o preço é menos "
-                "ela.",
+                "o sinal está trocado. A distorção sobe quando a taxa cai: a inclinação é negativa, e o preço é o "
+                "oposto dela.",
             ),
             Mistake(
                 lambda ra, da, rb, db: abs((db - da) / (ra - rb)),

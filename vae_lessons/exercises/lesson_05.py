@@ -91,7 +91,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda logits, e: (logits + torch.log(e)).argmax(-1),
-                "o sinal do ruído está trocado. Se t = e/π, que sinal tem log e em −log t?",
+                "o sinal do ruído está trocado. Se t = `e`/π, que sinal tem log `e` em −log t?",
             ),
             Mistake(
                 lambda logits, e: (logits + torch.log(e)).argmin(-1),
@@ -103,23 +103,23 @@ EXERCISES = (
             ),
             Mistake(
                 lambda logits, e: (e - logits).argmin(-1),
-                "o tempo é e dividido por π. Subtrair só vale entre logaritmos: falta o log de e.",
+                "o tempo é `e` dividido por π. Subtrair só vale entre logaritmos: falta o log de `e`.",
             ),
             Mistake(
                 lambda logits, e: (logits + e).argmax(-1),
-                "você somou o próprio tempo como ruído. Ele é exponencial; o ruído que dá π é o de Gumbel, e ele se tira de e.",
+                "você somou o próprio tempo como ruído. Ele é exponencial; o ruído que dá π é o de Gumbel, e se tira de `e`.",
             ),
             Mistake(
                 lambda logits, e: (logits - torch.log(-torch.log(e))).argmax(-1),
-                "você tratou e como uma uniforme: log e pode ser positivo, e daí saem NaN. e já é −log de uma uniforme.",
+                "você tratou `e` como uma uniforme. Ele já é −log de uma uniforme: log `e` pode ser positivo, e então saem NaN.",
             ),
             Mistake(
                 lambda logits, e: (logits - torch.log(-torch.log(torch.rand_like(e)))).argmax(-1),
-                "você sorteou o seu próprio ruído. O acaso vem pronto, em e.",
+                "você sorteou o seu próprio ruído. O acaso vem pronto, em `e`.",
             ),
             Mistake(
                 lambda logits, e: torch.multinomial(torch.softmax(logits, -1), len(e), replacement=True),
-                "você sorteou de novo, pelas probabilidades. O acaso vem pronto, em e: use-o.",
+                "você sorteou de novo, pelas probabilidades. O acaso vem pronto, em `e`: use-o.",
             ),
             Mistake(
                 lambda logits, e: (logits - torch.log(e)).argmax(-1) + 1,
@@ -127,7 +127,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda logits, e: (e / torch.log_softmax(logits, -1)).argmin(-1),
-                "você dividiu por log π, que é negativo: o tempo é e dividido por π.",
+                "você dividiu por log π, que é negativo: o tempo é `e` dividido por π.",
             ),
             Mistake(
                 lambda logits, e: (torch.softmax(logits, -1) - torch.log(e)).argmax(-1),
@@ -135,7 +135,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda logits, e: (logits + 0 * e).argmax(-1),
-                "sem e não há sorteio: sai sempre a classe mais provável.",
+                "sem `e` não há sorteio: sai sempre a classe mais provável.",
             ),
             Mistake(
                 lambda logits, e: one_hot_argmax(logits - torch.log(e)),
@@ -151,7 +151,7 @@ EXERCISES = (
             ),
         ),
         measure=on_cases((_LOGITS[0], _exponential(400, 4)), (_LOGITS[1], _exponential(300, 4))),
-        insight="Gumbel-max é uma corrida: a classe k anda à velocidade π_k, e o primeiro a chegar é k com probabilidade π_k.",
+        insight="Gumbel-max é uma corrida: a classe k anda à velocidade π_k, e a primeira a chegar é k com probabilidade π_k.",
     ),
     Exercise(
         id="05.2",
@@ -324,7 +324,7 @@ EXERCISES = (
         ),
         measure=behaviour(one_hot_measure),
         tolerance=1e-9,
-        insight="Na ida, um one-hot exato; na volta, a softmax.",
+        insight="Na ida, um one-hot exato; na volta, a derivada do softmax.",
     ),
     Exercise(
         id="05.4",
@@ -336,7 +336,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda logits, prior_logits: (math.log(8) + _negative_entropy(logits)).sum(-1),
-                "o 8 é o K da lição, escrito à mão, e a prior não entrou na conta. A função deve servir a qualquer K e a "
+                "o 8 é o K da lição, e a prior não entrou na conta. A função deve servir a qualquer K e a "
                 "qualquer prior.",
             ),
             Mistake(

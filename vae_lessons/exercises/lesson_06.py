@@ -171,7 +171,7 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 lambda loss, n_latents: -_beta(loss, n_latents),
-                "o sinal está trocado: a perda cai quando log p(x|z) sobe, e a derivada dela é negativa.",
+                "o sinal está trocado: a perda cai quando log p(x|z) sobe, e por isso essa derivada dela é negativa.",
             ),
             Mistake(
                 lambda loss, n_latents: 1 / _beta(loss, n_latents),
@@ -243,8 +243,8 @@ EXERCISES = (
         ),
         measure=on_cases((0.1, 0.2, 0.5), (0.2, 0.2, 1.0), (0.05, 0.25, 0.25)),
         tolerance=0.01,
-        insight="A KL para no piso porque é o piso que a segura, e a ELBO paga a diferença.",
-        hint="A KL devia parar no piso, com o menor erro que ele permite. Se não, o treino empacou na quina do max, como o "
+        insight="A KL fica no piso porque é o piso que a segura, e a ELBO paga a diferença.",
+        hint="A KL devia ficar no piso, com o menor erro que ele permite. Se não, o treino empacou na quina do max, como o "
         "L-BFGS, acabou cedo, ou tem o passo grande demais.",
     ),
     Exercise(

@@ -55,8 +55,9 @@ _HIDDEN, _READ, _ABSENT = range(3)
 
 def _seen(answer) -> float:
     z, y = _plane(answer, "z")
-    if (y.double().mean() - 0.5).abs() > 0.1:
-        raise Unusable("esperava classes em partes parecidas: de 40% a 60% de cada.")
+    ones = y.double().mean().item()
+    if abs(ones - 0.5) > 0.1:
+        raise Unusable(f"esperava classes em partes parecidas, de 40% a 60% de cada, e a classe 1 tem {ones:.0%}.")
     from sklearn.linear_model import LogisticRegression  # demora um segundo: só quem responde espera
 
     order = torch.randperm(len(z), generator=torch.Generator().manual_seed(0))
@@ -153,7 +154,7 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 _ring(None),
-                "a sonda leu a classe: acertou mais de 60%. As duas classes não podem ficar de lados opostos de uma reta.",
+                "a sonda leu a classe: acertou mais de 60%. As duas classes não podem ficar em lados opostos de uma reta.",
             ),
             Mistake(
                 _ring(0.0),

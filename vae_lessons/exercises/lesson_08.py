@@ -254,7 +254,7 @@ EXERCISES = (
             ),
         ),
         measure=behaviour(lambda diagnose: tuple(diagnose(loss) for loss in LOSSES)),
-        insight="Um teste destes tem cinco linhas, e pega erros que o valor da perda não mostra.",
+        insight="Um teste destes tem cinco linhas, e acha erros que o valor da perda não mostra.",
         hint="As perdas são testadas em mais de uma escrita; devolva um dos três textos.",
     ),
     Exercise(
@@ -335,7 +335,7 @@ EXERCISES = (
             Mistake(
                 _everywhere_nats,
                 "você juntou todas as posições numa só contagem. Aqui cada posição tem as suas frequências: o canto é quase sempre "
-                "fundo, o centro não.",
+                "fundo; o centro, não.",
             ),
             Mistake(
                 lambda seen, new, n_codes: _frequency_nats(new, new, n_codes),
@@ -379,7 +379,7 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 _all_at_once,
-                "você calculou os logits uma vez só, e sorteou todos os lugares deles. Os de cada lugar dependem dos códigos "
+                "você calculou os logits uma vez só, e deles sorteou todos os lugares. Os de cada lugar dependem dos códigos "
                 "anteriores, que mudam a cada sorteio: calcule-os de novo.",
             ),
             Mistake(

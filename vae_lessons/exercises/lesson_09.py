@@ -70,7 +70,7 @@ def _kalman(
 ) -> float:
     """waits: o estado anda nos dias sem leitura · scored_variance: a leitura prevista inclui o ruído do sensor.
 
-    late: pontua a leitura depois de juntá-la · innovation: o que multiplica 1 − a², o ruído de cada passo.
+    late: avalia a leitura depois de juntá-la · innovation: o que multiplica 1 − a², o ruído de cada passo.
     """
     mean, variance, total = 0.0, 1.0, 0.0
     for reading in x.tolist():
@@ -161,11 +161,11 @@ EXERCISES = (
             Mistake(
                 lambda m, v: (m.mean(0), 1 / (1 / v).sum(0)),
                 "a variância está certa, mas a média é a média das médias: trata igual quem sabe muito e quem sabe pouco. "
-                "Pese cada uma pela precisão dela.",
+                "Pondere cada uma pela precisão dela.",
             ),
             Mistake(
                 lambda m, v: ((v * m).sum(0) / v.sum(0), 1 / (1 / v).sum(0)),
-                "você pesou as médias pela variância. Quem tem variância grande sabe menos, e deve pesar menos.",
+                "você ponderou as médias pela variância. Quem tem variância grande sabe menos, e deve pesar menos.",
             ),
             Mistake(
                 lambda m, v: (_merge_many(m, v)[0], v.sum(0)),
@@ -181,11 +181,11 @@ EXERCISES = (
             ),
             Mistake(
                 lambda m, v: ((m / v.sqrt()).sum(0) / (1 / v.sqrt()).sum(0), 1 / (1 / v).sum(0)),
-                "você pesou as médias pelo inverso do desvio padrão. O peso é o inverso da variância.",
+                "você ponderou as médias pelo inverso do desvio padrão. O peso é o inverso da variância.",
             ),
             Mistake(
                 lambda m, v: ((m / v).sum(0), 1 / (1 / v).sum(0)),
-                "a soma das médias pesadas ainda tem de ser dividida pela soma dos pesos.",
+                "a soma das médias ponderadas ainda tem de ser dividida pela soma dos pesos.",
             ),
             Mistake(
                 lambda m, v: _merge(m[0], v[0], m[1], v[1]),
@@ -193,7 +193,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda m, v: (m.mean(0), v.mean(0)),
-                "isso são médias simples. O produto de normais soma precisões, e pesa as médias por elas.",
+                "isso são médias simples. O produto de normais soma precisões, e pondera as médias por elas.",
             ),
         ),
         measure=on_cases((_MEANS, _VARIANCES), (_MEANS[:2], _VARIANCES[1:])),
@@ -205,7 +205,7 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 lambda m, v, pm, pv: _kl(m, v, pm, pv).sum(-1),
-                "essa é a KL da mensagem, o que sai do codificador. Quem sorteou z foi o produto da mensagem com a prior.",
+                "essa é a KL da mensagem, que é o que sai do codificador. Quem sorteou z foi o produto da mensagem com a prior.",
             ),
             Mistake(
                 lambda m, v, pm, pv: (0.5 * (v + m**2 - 1 - v.log())).sum(-1),
@@ -225,7 +225,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda m, v, pm, pv: _kl((m + pm) / 2, 1 / (1 / v + 1 / pv), pm, pv).sum(-1),
-                "a média da sua q é a média das médias. Pese-as pelas precisões.",
+                "a média da sua q é a média das médias. Pondere-as pelas precisões.",
             ),
             Mistake(
                 lambda m, v, pm, pv: _layer_kl(m, v, pm, pv) / m.shape[-1],
@@ -243,7 +243,7 @@ EXERCISES = (
             Mistake(
                 lambda x, a, r: _kalman(torch.nan_to_num(x), a, r),
                 "você pôs zero onde faltava leitura: o modelo acreditou que leu zero. Sem leitura, não há o que juntar nem "
-                "o que pontuar.",
+                "o que avaliar.",
             ),
             Mistake(
                 lambda x, a, r: _kalman(x, a, r, waits=False),
@@ -252,11 +252,11 @@ EXERCISES = (
             ),
             Mistake(
                 lambda x, a, r: _kalman(x, a, r, scored_variance=False),
-                "a leitura prevista tem a variância do estado mais a do sensor: falta somar noise_var ao pontuar.",
+                "a leitura prevista tem a variância do estado mais a do sensor: falta somar noise_var ao avaliá-la.",
             ),
             Mistake(
                 lambda x, a, r: _kalman(x, a, r, late=True),
-                "você pontuou a leitura depois de juntá-la: ela ajudou a prever a si mesma. Primeiro pontue, depois junte.",
+                "você avaliou a leitura depois de juntá-la: ela ajudou a prever a si mesma. Primeiro avalie, depois junte.",
             ),
             Mistake(
                 lambda x, a, r: _kalman(x, a, r, innovation=0.0),
@@ -285,7 +285,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda n, t, a, p: _series(n, t, a, p, start=0.0),
-                "a sua z começa em zero: a variância do primeiro passo é menor que a dos outros. Comece pela distribuição "
+                "o seu z começa em zero: a variância do primeiro passo é menor que a dos outros. Comece pela distribuição "
                 "estacionária.",
             ),
             Mistake(

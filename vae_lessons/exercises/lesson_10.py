@@ -92,24 +92,28 @@ def _price(shares: Tensor, kept: Tensor) -> Tensor:
 
 # 10.4: treinar uma camada linear pela energia.
 
-_MEANS = torch.tensor([[1.0, -0.5], [-0.7, 0.3]], dtype=torch.float32)
-_COVARIANCES = torch.tensor([[[1.0, 0.6], [0.6, 0.8]], [[0.7, -0.4], [-0.4, 1.2]]], dtype=torch.float32)
 
-
-def _gaussian_energy(i: int):
-    precision, offset = torch.linalg.inv(_COVARIANCES[i]), 3.0 * i  # a energia se conhece a menos de uma constante
+def gaussian_energy(mean: Tensor, covariance: Tensor, offset: float = 0.0):
+    """A energia de uma normal, que se conhece a menos de uma constante."""
+    precision = torch.linalg.inv(covariance)
 
     def energy(z: Tensor) -> Tensor:
-        centered = z - _MEANS[i].to(z)
+        centered = z - mean.to(z)
         return 0.5 * (centered @ precision.to(z) * centered).sum(-1) + offset
 
     return energy
 
 
-def _trained(answer):
+_ENERGIES = (
+    gaussian_energy(torch.tensor([1.0, -0.5]), torch.tensor([[1.0, 0.6], [0.6, 0.8]])),
+    gaussian_energy(torch.tensor([-0.7, 0.3]), torch.tensor([[0.7, -0.4], [-0.4, 1.2]]), 3.0),
+)
+
+
+def trained(answer, energies=_ENERGIES) -> tuple[Tensor, ...]:
     found = []
-    for i in range(len(_MEANS)):
-        output = answer(_gaussian_energy(i))
+    for energy in energies:
+        output = answer(energy)
         if not isinstance(output, tuple | list) or len(output) != 2:
             raise Unusable("esperava a dupla (média, covariância), da q treinada.")
         mean, covariance = (required_tensor(part).detach().double() for part in output)
@@ -200,7 +204,7 @@ EXERCISES = (
             ),
         ),
         measure=on_cases(*_SINH_CASES),
-        insight="Caudas mais pesadas que as da normal, com um fluxo de uma linha.",
+        insight="Um fluxo de uma linha já dá caudas mais pesadas que as da normal.",
     ),
     Exercise(
         id="10.2",
@@ -263,7 +267,7 @@ EXERCISES = (
             ),
         ),
         measure=on_cases(*_SHARES),
-        insight="Perder uma moda rara quase nada custa, e é por isso que a KL reversa as perde.",
+        insight="Perder uma moda rara custa quase nada, e por isso a KL reversa a abandona.",
     ),
     Exercise(
         id="10.4",
@@ -290,7 +294,7 @@ EXERCISES = (
                 "a sua q é a do começo: nada foi treinado. O otimizador conhece os parâmetros, e dá passos?",
             ),
         ),
-        measure=behaviour(_trained),
+        measure=behaviour(trained),
         tolerance=0.12,
         insight="Sem conhecer Z nem sortear de p: bastou saber a energia.",
         hint="Se está quase lá, dê mais passos, use mais sorteios em cada um ou diminua a taxa de aprendizado no fim.",

@@ -111,7 +111,7 @@ def fused(fuse, compasses=_COMPASSES) -> tuple[float, ...]:
             raise Unusable("esperava um par: a direção e a concentração da posterior.")
         loc, kappa = (torch.as_tensor(part, dtype=torch.float64) for part in answer)
         if loc.numel() != 1 or kappa.numel() != 1:
-            raise Unusable("esperava dois números, uma direção e uma concentração, quantas quer que sejam as leituras.")
+            raise Unusable("esperava dois números, uma direção e uma concentração, sejam quantas forem as leituras.")
         measured += [loc.cos().item(), loc.sin().item(), kappa.item()]
     return tuple(measured)
 

@@ -198,7 +198,8 @@ EXERCISES = (
         ),
         measure=on_cases(*_DISPERSED),
         insight="Com a biblioteca na média, o que sobra de variância é do gene.",
-        hint="E[x(x − 1)] = μ²(1 + 1/θ), com μ = ℓₙ ρ.",
+        hint="Comece pela Poisson: quanto vale nela E[x (x − 1)], só em termos da média? O que a NB tem a mais é a variância da "
+        "taxa. E cada célula tem a sua média.",
     ),
     Exercise(
         id="12.2",
@@ -223,7 +224,8 @@ EXERCISES = (
             *reduced(lambda log_density_of_u, x, library: _log_density(log_density_of_u, x, library), "as células"),
         ),
         measure=on_cases(_some_counts(0, 4, 6), _some_counts(1, 2, 9)),
-        hint="Os logaritmos se somam: confira se somou o log da derivada, e não a derivada, e sobre todos os genes.",
+        hint="Comece por um gene só. Um intervalo pequeno de x e o intervalo de u que lhe corresponde têm a mesma probabilidade: o "
+        "que isso diz das densidades? Depois, veja que forma tem a jacobiana quando cada u depende de um x só.",
         insight="Muda a variável, e não o que ela é: continua uma densidade, que se integra e não se soma.",
     ),
     Exercise(
@@ -253,7 +255,8 @@ EXERCISES = (
             ),
         ),
         measure=on_cases((_MEANS, _THETAS, 0.25), (_MEANS, _THETAS.flip(0), 0.9)),
-        hint="Multiplique por p a taxa da Poisson, que é Gama, e veja o que muda na Gama.",
+        hint="São dois sorteios, o da taxa e o da contagem. Com a taxa dada, o que apagar faz à contagem? Procure depois o sorteio "
+        "de taxas que daria o mesmo resultado.",
         insight="A família se conserva: por isso a captura imperfeita, sozinha, não infla zeros.",
     ),
     Exercise(

@@ -62,19 +62,19 @@ def _without_replacement(alpha: Tensor, beta: Tensor, lengths: Tensor) -> Tensor
     return _write_pages(alpha, beta, lengths[:1].expand(len(lengths)))
 
 
-def _pages_written(answer) -> tuple[Observed, ...]:
+def pages_written(answer, alpha=_ALPHA, beta=_BETA, lengths=_LENGTHS) -> tuple[Observed, ...]:
     """A média das proporções e, página contra página, o quanto elas variam: o que separa θ por página, por corpus e
     um tópico por página."""
-    x = required_tensor(answer(_ALPHA.clone(), _BETA.clone(), _LENGTHS.clone()))
-    if x.shape != (len(_LENGTHS), _BETA.shape[1]):
+    x = required_tensor(answer(alpha.clone(), beta.clone(), lengths.clone()))
+    if x.shape != (len(lengths), beta.shape[1]):
         raise Unusable("esperava contagens [N, V]: uma linha para cada número de `lengths`, uma coluna por palavra.")
     x = x.detach().double()
     if not torch.equal(x, x.round()):
         return (Observed(1.0, "nas contagens, que deviam ser inteiras"), *([Observed(0.0)] * 4))
-    whole = float(torch.equal(x.sum(1), _LENGTHS.double()))
+    whole = float(torch.equal(x.sum(1), lengths.double()))
     shares = x / x.sum(1, keepdim=True).clamp(min=1)
-    long = shares[_LENGTHS == 30]
-    short = shares[_LENGTHS == 4]
+    long = shares[lengths == lengths.max()]
+    short = shares[lengths == lengths.min()]
     return (
         Observed(0.0, "nas contagens, que deviam ser inteiras"),
         Observed(whole, "nos totais de cada página"),
@@ -202,7 +202,7 @@ EXERCISES = (
             ),
             Mistake(
                 _mean_theta,
-                "as páginas variam menos do que deviam: parece que no lugar de sortear θ você usou a média da Dirichlet.",
+                "as páginas variam menos do que deviam: parece que, no lugar de sortear θ, você usou a média da Dirichlet.",
             ),
             Mistake(
                 _one_topic,
@@ -210,16 +210,16 @@ EXERCISES = (
             ),
             Mistake(
                 _expected_counts,
-                "vieram contagens com vírgula: são as esperadas. Uma página tem palavras inteiras; sorteie-as.",
+                "vieram contagens fracionárias: são as esperadas. Uma página tem palavras inteiras; sorteie-as.",
             ),
             Mistake(
                 _without_replacement,
                 "as páginas não têm os tamanhos pedidos: a página i tem lengths[i] palavras.",
             ),
         ),
-        measure=behaviour(_pages_written),
+        measure=behaviour(pages_written),
         tolerance=0.75,
-        insight="Com estas páginas, de tópicos conhecidos, se pode conferir se um modelo acha os tópicos certos.",
+        insight="Com estas páginas, de tópicos conhecidos, pode-se conferir se um modelo acha os tópicos certos.",
     ),
     Exercise(
         id="13.2",
@@ -282,7 +282,7 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 torch.tensor([[0.8, 0.1, 0.1], [0.7, 0.2, 0.1]]),
-                "o produto não passa do maior dos dois tópicos em 0,2. Procure uma palavra em que ambos põem bastante, e outras que "
+                "o produto não passa do maior dos dois tópicos em 0,2. Procure uma palavra a que ambos dão bastante, e outras que "
                 "só um deles aceita.",
             ),
             Mistake(

@@ -53,9 +53,9 @@ _CHANCES = torch.tensor([0.5, 0.25, 0.15, 0.07, 0.03])
 _DRAWS = 20_000
 
 
-def _second_chances() -> Tensor:
+def _second_chances(chances: Tensor) -> Tensor:
     """A probabilidade de cada filme no segundo lugar, depois de tirado o primeiro."""
-    first = _CHANCES[:, None] * _CHANCES / (1 - _CHANCES[:, None])
+    first = chances[:, None] * chances / (1 - chances[:, None])
     return first.fill_diagonal_(0).sum(0)
 
 
@@ -67,23 +67,24 @@ def _repeated(logits: Tensor, n: int) -> Tensor:
     return torch.multinomial(logits.softmax(1), n, replacement=True)
 
 
-def _behaviour_of_shelf(answer) -> tuple:
+def behaviour_of_shelf(answer, chances=_CHANCES, n: int = 3) -> tuple:
     """Repete? as frequências do primeiro e do segundo lugar são as certas? é sempre a mesma? é ao acaso puro?"""
-    logits = _CHANCES.log().expand(_DRAWS, -1) + 3.0  # somar o mesmo a todos não muda a softmax
-    shelves = required_tensor(answer(logits.clone(), 3))
-    if shelves.shape != (_DRAWS, 3) or shelves.is_floating_point():
-        raise Unusable(f"esperava os índices dos filmes, inteiros, [{_DRAWS}, 3] neste teste: uma estante por linha.")
+    films = len(chances)
+    logits = chances.log().expand(_DRAWS, -1) + 3.0  # somar o mesmo a todos não muda o softmax
+    shelves = required_tensor(answer(logits.clone(), n))
+    if shelves.shape != (_DRAWS, n) or shelves.is_floating_point():
+        raise Unusable(f"esperava os índices dos filmes, inteiros, [{_DRAWS}, {n}] neste teste: uma estante por linha.")
     shelves = shelves.long()
-    if shelves.min() < 0 or shelves.max() > 4:
+    if shelves.min() < 0 or shelves.max() >= films:
         raise Unusable("há índices que não são de nenhum dos filmes.")
     distinct = (shelves.sort(dim=1).values.diff(dim=1) > 0).all().item()
-    first, second = (torch.bincount(shelves[:, place], minlength=5) / _DRAWS for place in (0, 1))
+    first, second = (torch.bincount(shelves[:, place], minlength=films) / _DRAWS for place in (0, 1))
     return (
         float(distinct),
-        float((first - _CHANCES).abs().max() < 0.02),
-        float((second - _second_chances()).abs().max() < 0.02),
+        float((first - chances).abs().max() < 0.02),
+        float((second - _second_chances(chances)).abs().max() < 0.02),
         float(first.max() > 0.999),
-        float((first - 0.2).abs().max() < 0.02),
+        float((first - 1 / films).abs().max() < 0.02),
     )
 
 
@@ -155,7 +156,7 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 lambda logits, x: x - logits.softmax(-1),
-                "falta o número de filmes da pessoa: cada um dos gostos dela empurra a softmax inteira para baixo.",
+                "falta o número de filmes da pessoa: cada um dos gostos dela empurra o softmax inteiro para baixo.",
             ),
             Mistake(
                 lambda logits, x: x / x.sum(-1, keepdim=True) - logits.softmax(-1),
@@ -163,12 +164,12 @@ EXERCISES = (
             ),
             Mistake(
                 lambda logits, x: x - logits.sigmoid(),
-                "esse é o gradiente da logística, em que cada filme se decide sozinho. Na softmax, um filme que sobe faz os "
+                "esse é o gradiente da logística, em que cada filme se decide sozinho. No softmax, um filme que sobe faz os "
                 "outros descerem.",
             ),
             Mistake(
                 lambda logits, x: x * (1 - logits.softmax(-1)),
-                "os filmes de que a pessoa não gostou também têm gradiente: estão no denominador da softmax.",
+                "os filmes de que a pessoa não gostou também têm gradiente: estão no denominador do softmax.",
             ),
             Mistake(
                 lambda logits, x: x - len(x[0]) * logits.softmax(-1),
@@ -228,17 +229,17 @@ EXERCISES = (
             Mistake(_repeated, "há filmes repetidos numa estante: depois de sorteado, o filme sai da urna."),
             Mistake(
                 lambda logits, n: _shelf(logits, n, noise=torch.randn_like),
-                "há sorteio, e nenhum filme se repete, mas as frequências não são as da softmax. Que ruído, somado aos logits, "
-                "faz do argmax um sorteio da softmax? (Lição 05.)",
+                "há sorteio, e nenhum filme se repete, mas as frequências não são as do softmax. Que ruído, somado aos logits, "
+                "faz do argmax um sorteio do softmax? (Lição 05.)",
             ),
             Mistake(
                 lambda logits, n: torch.rand_like(logits).topk(n, dim=1).indices,
                 "todo filme sai com a mesma frequência: o sorteio não usa os logits.",
             ),
         ),
-        measure=behaviour(_behaviour_of_shelf),
+        measure=behaviour(behaviour_of_shelf),
         insight="Cada visita tem uma estante diferente, e no primeiro lugar cada filme sai com a frequência que o modelo lhe dá.",
-        hint="A primeira posição deve ter as frequências da softmax; a segunda, as da softmax sem o filme já sorteado.",
+        hint="A primeira posição deve ter as frequências do softmax; a segunda, as do softmax sem o filme já sorteado.",
     ),
     Exercise(
         id="14.5",

@@ -14,7 +14,7 @@ from vae_lessons.exercises.checking import Exercise, Mistake, Observed, Unusable
 _POINTS = 400_000  # a maior grade que se aceita de uma resposta
 
 
-def _normal_log_p(mean: tuple[float, float], std: float, scale: float = 1.0):
+def normal_log_p(mean: tuple[float, float], std: float, scale: float = 1.0):
     """log de `scale` vezes uma normal isotrópica."""
     center = torch.tensor(mean)
 
@@ -30,14 +30,16 @@ def _normal_log_p(mean: tuple[float, float], std: float, scale: float = 1.0):
 
 
 _MASS_CASES = (
-    (_normal_log_p((0.0, 0.0), 0.5), 4.0, 160),
-    (_normal_log_p((0.7, -0.4), 0.3, 2.5), 4.0, 200),
-    (_normal_log_p((1.0, 0.0), 1.0), 2.0, 200),
-    (_normal_log_p((-0.5, 1.5), 0.2, 0.3), 3.0, 150),
+    (normal_log_p((0.0, 0.0), 0.5), 4.0, 160),
+    (normal_log_p((0.7, -0.4), 0.3, 2.5), 4.0, 200),
+    (normal_log_p((1.0, 0.0), 1.0), 2.0, 200),
+    (normal_log_p((-0.5, 1.5), 0.2, 0.3), 3.0, 150),
 )
 
 
 def _grid(side: float, n: int) -> tuple[Tensor, float]:
+    if n * n > _POINTS:  # um deslize que se procura pode pedir exp(n) casas de cada lado
+        raise Unusable(f"a grade passa de {_POINTS} pontos.")
     width = 2 * side / n
     ticks = -side + width * (torch.arange(n, dtype=torch.float64) + 0.5)
     return torch.cartesian_prod(ticks, ticks), width
@@ -53,9 +55,9 @@ def _mass_with(log_prob, side: float, n: int, reduce) -> float:
     return float(reduce(log_prob(points), width))
 
 
-def _masses(answer) -> tuple[Observed, ...]:
+def masses(answer, cases=_MASS_CASES) -> tuple[Observed, ...]:
     found = []
-    for k, (log_prob, side, n) in enumerate(_MASS_CASES):
+    for k, (log_prob, side, n) in enumerate(cases):
         value = torch.as_tensor(answer(log_prob, side, n)).detach()
         if value.numel() != 1:
             raise Unusable(f"esperava um número, a massa, mas veio um tensor {tuple(value.shape)}.")
@@ -196,7 +198,7 @@ EXERCISES = (
                 "a área da casa está quatro vezes menor: o quadrado vai de −side a side, e o lado dele é 2·side.",
             ),
         ),
-        measure=behaviour(_masses),
+        measure=behaviour(masses),
         tolerance=5e-3,
         insight="Um modelo normalizado dá perto de 1, se quase toda a massa couber no quadrado.",
         hint="Uma grade de n × n pontos, a densidade em cada um, e a área da casa.",
@@ -264,7 +266,7 @@ EXERCISES = (
             ),
         ),
         measure=behaviour(generated),
-        insight="O mesmo z dá sempre o mesmo x, e o caminho se pode fazer ao contrário.",
+        insight="O mesmo z dá sempre o mesmo x, e o caminho pode ser feito ao contrário.",
         hint="Em cada par de níveis: palpite, ruído suposto, nível de cima.",
     ),
     Exercise(

@@ -94,11 +94,14 @@ def _diagnoses(diagnose) -> tuple[str, ...]:
 _MODE_CASES = tuple((_draws(0, 3, 2), _draws(1, 3, 2), _draws(2, 3, 2), training) for training in (True, False))
 
 
-def _score_behaviour(surrogate) -> tuple[Observed, ...]:
-    """O gradiente que o substituto dá, no parâmetro de q e no de f."""
-    mu = torch.tensor([0.7, -0.2], dtype=torch.float64, requires_grad=True)
-    slope = torch.tensor(1.3, dtype=torch.float64, requires_grad=True)
-    z = torch.tensor([[0.1, 0.9], [1.4, -1.0], [-0.6, 0.3]], dtype=torch.float64)
+_SCORE_CASE = tuple(
+    torch.tensor(values, dtype=torch.float64) for values in ([0.7, -0.2], 1.3, [[0.1, 0.9], [1.4, -1.0], [-0.6, 0.3]])
+)
+
+
+def score_behaviour(surrogate, mu=_SCORE_CASE[0], slope=_SCORE_CASE[1], z=_SCORE_CASE[2]) -> tuple[Observed, ...]:
+    """O gradiente que o substituto dá, no parâmetro de q, mu [Z], e no de f, slope, com as amostras z [S, Z]."""
+    mu, slope = mu.clone().requires_grad_(), slope.clone().requires_grad_()
     output = required_tensor(surrogate(slope * z.sum(-1) ** 2, (-0.5 * (z - mu) ** 2).sum(-1)))
     if output.dim():
         raise Unusable("esperava um número só, a média sobre as amostras, e não um valor para cada uma.")
@@ -106,7 +109,7 @@ def _score_behaviour(surrogate) -> tuple[Observed, ...]:
         raise Unusable("o que você devolve não tem gradiente. O de log_q precisa passar.")
     at_mu, at_slope = torch.autograd.grad(output, (mu, slope), allow_unused=True)
     return (
-        Observed(torch.zeros(2) if at_mu is None else at_mu, "no gradiente dos parâmetros de q"),
+        Observed(torch.zeros_like(mu) if at_mu is None else at_mu, "no gradiente dos parâmetros de q"),
         Observed(torch.zeros(()) if at_slope is None else at_slope, "no gradiente que chega a f"),
     )
 
@@ -116,7 +119,7 @@ _RATE_CASES = (
     (torch.full((3, 2), 5.0), torch.full((3, 2), 0.5), _draws(0, 3, 2).abs()),
 )
 
-# Sala 3, as cotas.
+# Sala 3, os limites.
 
 _WEIGHT_CASES = ((_draws(0, 5, 3),), (10 * _draws(1, 8, 2) - 700,))
 _LOGIT_CASES = ((_draws(0, 3, 4),), (2 * _draws(1, 2, 3, 10),))
@@ -150,19 +153,23 @@ _RECALL_CASES = (
 )
 
 
-def _recalls(recall) -> tuple[Observed, ...]:
-    """A revocação em cada caso; −1 no lugar de NaN, que é a marca do espécime."""
-    found = [float(recall(*(argument.clone() for argument in case))) for case in _RECALL_CASES]
+def recalls(recall, cases=_RECALL_CASES) -> tuple[Observed, ...]:
+    """A Recall em cada caso; −1 no lugar de NaN, que é a marca do espécime."""
+    found = [float(recall(*(argument.clone() for argument in case))) for case in cases]
     return tuple(Observed(torch.tensor(-1.0 if math.isnan(value) else value), "na média") for value in found)
 
 
 # Sala 5, códigos, fluxos e contagens.
 
 
-def _who_moves(terms) -> tuple[Observed, ...]:
-    """De cada termo, o valor e o gradiente em z e em e."""
-    z = torch.tensor([[1.0, 0.2], [-0.3, 0.5]], dtype=torch.float64, requires_grad=True)
-    e = torch.tensor([[0.4, 0.1], [0.6, -1.0]], dtype=torch.float64, requires_grad=True)
+_VQ_CASE = tuple(
+    torch.tensor(rows, dtype=torch.float64) for rows in ([[1.0, 0.2], [-0.3, 0.5]], [[0.4, 0.1], [0.6, -1.0]])
+)
+
+
+def who_moves(terms, z=_VQ_CASE[0], e=_VQ_CASE[1]) -> tuple[Observed, ...]:
+    """De cada termo, o valor e o gradiente em z e em e, [N, D]."""
+    z, e = z.clone().requires_grad_(), e.clone().requires_grad_()
     outputs = terms(z, e)
     if not (isinstance(outputs, tuple | list) and len(outputs) == 2):
         raise Unusable("esperava os dois termos, (dicionário, compromisso).")
@@ -172,7 +179,7 @@ def _who_moves(terms) -> tuple[Observed, ...]:
         if output.dim() or not output.requires_grad:
             raise Unusable("cada termo deve ser um número só, com gradiente.")
         gradients = torch.autograd.grad(output, (z, e), retain_graph=True, allow_unused=True)
-        moved = [torch.zeros(2, 2).double() if gradient is None else gradient for gradient in gradients]
+        moved = [torch.zeros_like(z) if gradient is None else gradient for gradient in gradients]
         seen += [
             Observed(output.detach(), f"no valor do termo {name}"),
             Observed(moved[0], f"no que o termo {name} move em z"),
@@ -187,10 +194,10 @@ _TURN_CASES = (
 )
 
 
-def _value_and_way_back(turn) -> tuple[Observed, ...]:
+def value_and_way_back(turn, cases=_TURN_CASES) -> tuple[Observed, ...]:
     """De cada caso, o que sai e o gradiente que chega a z."""
     seen = []
-    for z, e in _TURN_CASES:
+    for z, e in cases:
         z = z.clone().requires_grad_()
         output = required_tensor(turn(z, e.clone()))
         if output.shape != z.shape:
@@ -338,7 +345,7 @@ EXERCISES = (
             ),
             Mistake(lambda f_z, log_q: log_q.mean(), "falta f: assim todas as amostras puxam igual."),
         ),
-        measure=behaviour(_score_behaviour),
+        measure=behaviour(score_behaviour),
         insight="O gradiente é E[f ∇log q]; o menos só aparece na perda de quem quer subir.",
     ),
     Exercise(
@@ -358,14 +365,16 @@ EXERCISES = (
         id="16.9",
         solution=specimen("média ponderada").cured,
         mistakes=(
-            _still_sick("média ponderada", "a média é dos logaritmos, com pesos. A cota é o logaritmo da média dos w."),
+            _still_sick(
+                "média ponderada", "a média é dos logaritmos, com pesos. O limite é o logaritmo da média dos w."
+            ),
             Mistake(
                 lambda log_w: log_w.logsumexp(0),
-                "é o logaritmo da soma dos w, e a cota pede o da média: falta uma constante, que cresce com K.",
+                "é o logaritmo da soma dos w, e o limite pede o da média: falta uma constante, que cresce com K.",
             ),
             Mistake(
                 lambda log_w: log_w.mean(0),
-                "é a média dos log w: uma cota, mas a ELBO, mais frouxa.",
+                "é a média dos log w: um limite, mas a ELBO, mais frouxo.",
             ),
             Mistake(
                 lambda log_w: log_w.exp().mean(0).log(),
@@ -374,7 +383,7 @@ EXERCISES = (
         ),
         measure=on_cases(*_WEIGHT_CASES),
         tolerance=1e-4,
-        insight="O gradiente da cota é a média ponderada dos gradientes; o valor, não.",
+        insight="O gradiente do limite é a média ponderada dos gradientes; o valor, não.",
     ),
     Exercise(
         id="16.10",
@@ -514,7 +523,7 @@ EXERCISES = (
                 "é o total de acertos sobre o total do que havia: quem tem mais itens pesa mais. A média é dos usuários.",
             ),
         ),
-        measure=behaviour(_recalls),
+        measure=behaviour(recalls),
         insight="Quem não tem o que acertar não é nem zero nem um: não entra.",
     ),
     Exercise(
@@ -551,7 +560,7 @@ EXERCISES = (
                 "agora os dois termos só ensinam o código: nada prende o codificador a ele.",
             ),
         ),
-        measure=behaviour(_who_moves),
+        measure=behaviour(who_moves),
         insight="Os valores são os mesmos nas duas versões: só o gradiente as separa.",
     ),
     Exercise(
@@ -569,7 +578,7 @@ EXERCISES = (
                 "o valor é o código, mas o gradiente que chega a z é o direto, sem giro.",
             ),
         ),
-        measure=behaviour(_value_and_way_back),
+        measure=behaviour(value_and_way_back),
         insight="O que o decodificador recebe deve ser o código: um teste de uma linha, antes de qualquer treino.",
     ),
     Exercise(

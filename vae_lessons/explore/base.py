@@ -2,8 +2,10 @@
 
 import base64
 import contextlib
+import html
 import io
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import ipywidgets as widgets
@@ -29,7 +31,7 @@ __all__ = [
 ]
 
 # O tamanho vem do Layout; a Layout não tem `image-rendering`, e sem ele o navegador borra os pixels.
-_STYLE_SHEET = """<style>
+_STYLE = """
 .vae-explorer .vae-pixels {image-rendering: pixelated; border: 1px solid #888;}
 .vae-explorer .vae-text, .vae-explorer .vae-text .widget-html-content {line-height: 1.35; white-space: normal;}
 .vae-explorer .vae-seen {display: flex; gap: 8px;}
@@ -44,7 +46,15 @@ _STYLE_SHEET = """<style>
 .vae-explorer .vae-number input:is(:hover, :focus) {border-color: var(--jp-border-color1);}
 .vae-explorer .jupyter-button {white-space: normal; height: auto; min-height: var(--jp-widgets-inline-height);
   line-height: 1.4; padding: 4px 10px;}
-</style>"""
+.vae-explorer .noUi-handle {border-color: var(--jp-ui-font-color2, #666);}
+.vae-explorer :is(button, input, select, .noUi-handle):focus-visible
+  {outline: 2px solid var(--jp-brand-color1, #1976d2); outline-offset: 1px;}
+.vae-explorer .vae-said {position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);}
+"""
+# Um <script> posto por innerHTML não é executado; o `onload` de um <style>, sim.
+_SPOKEN = Path(__file__).with_name("spoken.js").read_text(encoding="utf-8")
+_RUN = html.escape(f"({_SPOKEN})(this.closest('.vae-explorer'))")
+_STYLE_SHEET = f'<style onload="{_RUN}">{_STYLE}</style>'
 
 # A figura parada é uma saída à parte, que o caderno guarda. Enquanto o explorador vive na saída seguinte, ela se
 # esconde; num caderno reaberto, em que ele não vive mais, esconde-se o aviso de erro dele. Num caderno que veio de
@@ -95,7 +105,8 @@ class Explorer(widgets.VBox):
     describe: Callable[[NamedTuple], str]
 
     def __init__(self, *children: widgets.Widget):
-        super().__init__([widgets.HTML(_STYLE_SHEET), *children])
+        self._spoken = widgets.HTML(layout=Layout(display="none")).add_class("vae-words")  # as imagens não os levam
+        super().__init__([widgets.HTML(_STYLE_SHEET), *children, self._spoken])
         self.add_class("vae-explorer")
         self._moving = False
         self._draw = 0
@@ -144,6 +155,14 @@ class Explorer(widgets.VBox):
 
     def _show(self) -> None:
         self.picture.value = png_bytes(self.paint(self.numbers))
+        self._tell()
+
+    def _alts(self) -> list[str]:
+        """O texto alternativo de cada imagem, na ordem em que estão na tela."""
+        return [self.describe(self.numbers)]
+
+    def _tell(self) -> None:
+        self._spoken.value = "".join(f"<p>{html.escape(words)}</p>" for words in self._alts())
 
     def static_png(self) -> bytes:
         """O que se vê, como está agora, num só PNG."""

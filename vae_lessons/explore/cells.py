@@ -186,7 +186,7 @@ class CellsExplorer(Explorer):
         if numbers.nearest is None:
             return far
         name = self._names[numbers.nearest]
-        return f"das {min(_NEAREST, len(self.data))} células mais próximas, {numbers.votes} são de {name}; {far}"
+        return f"das {min(_NEAREST, len(self.data))} células mais próximas, {numbers.votes} são do tipo {name}; {far}"
 
     def _point(self, x: float, y: float) -> None:
         left, right, top, bottom = _MAP

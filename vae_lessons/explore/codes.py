@@ -157,11 +157,11 @@ class CodesExplorer(Explorer):
         own = int(numbers.own[numbers.row, numbers.column])
         changed = int((numbers.difference > _VISIBLE).sum())
         others = int((numbers.codes != numbers.own).sum()) - (numbers.code != own)
-        kept = f", com mais {others} trocas mantidas" if others else ""
+        kept = f", com mais {others} {'troca mantida' if others == 1 else 'trocas mantidas'}" if others else ""
         return (
             f"A grade de códigos da imagem {numbers.index} e o que ela decodifica: na célula da linha {numbers.row}, "
-            f"coluna {numbers.column}, o código {own} deu lugar ao {numbers.code}{kept}; mudaram {changed} dos "
-            f"{len(numbers.after)} pixels."
+            f"coluna {numbers.column}, o código {own} deu lugar ao {numbers.code}{kept}; "
+            f"{'mudou' if changed == 1 else 'mudaram'} {changed} dos {len(numbers.after)} pixels."
         )
 
     def _show(self) -> None:

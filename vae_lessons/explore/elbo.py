@@ -35,7 +35,7 @@ _STYLES = {  # cor, largura e traço, em pixels da tela
     "q(z)": (style.Q, 5, ()),
 }
 _MODELS = {
-    "um modo": ("<b>x|z ~ N(z, ½²)</b>: a posterior é uma normal, e há um q igual a ela.", lambda z: z),
+    "um modo": ("<b>x|z ~ N(z, ½²)</b>: a posterior é uma normal, e há uma q igual a ela.", lambda z: z),
     "dois modos": (
         "<b>x|z ~ N(|z|, ½²)</b>: x não diz o sinal de z. A posterior tem duas modas, e q, sendo normal, só uma.",
         np.abs,

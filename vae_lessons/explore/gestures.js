@@ -27,7 +27,7 @@ window.vaeGestos ??= (() => {
     ink.clearRect(0, 0, side, side);
     for (const stroke of strokes) line(stroke, surface.dataset.ink, LINE);
     if (!pen) return;
-    line([pen], "#E69F00", LINE);
+    line([pen], "#C45500", LINE);
     if (!down) line([pen], surface.dataset.paper, LINE / 2);
   }
 

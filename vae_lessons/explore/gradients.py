@@ -289,7 +289,7 @@ def _controls() -> dict[str, widgets.Widget]:
         ),
         "estimator": widgets.Dropdown(
             options=[("todos os estimadores", "all"), *((title, name) for name, (title, _) in _NAMES.items())],
-            tooltip="Um só aparece ampliado",
+            tooltip="Estimador: um só aparece ampliado",
             layout={"width": "auto"},
         ),
     }

@@ -56,7 +56,7 @@ def measure(temperature: float, logit_1: float, logit_2: float, logit_3: float, 
     """As amostras e as suas médias. draw: qual dos sorteios do ruído g, contados de 0."""
     q, noise = Categorical(torch.tensor([logit_1, logit_2, logit_3], dtype=torch.float64)), _noise(draw)
     samples = q.relaxed(temperature, noise).numpy()
-    # O argmax não vem de y: com τ pequeno, dois componentes podem se arredondar no mesmo número.
+    # O argmax não vem de y: com τ pequeno, duas componentes podem se arredondar para o mesmo número.
     scores = torch.log_softmax(q.logits, -1) + noise
     winners = scores.argmax(1).numpy()
     return GumbelNumbers(
@@ -83,6 +83,10 @@ def paint(numbers: GumbelNumbers) -> Image.Image:
 
 
 def describe(numbers: GumbelNumbers) -> str:
+    return f"Amostras no triângulo das três classes, uma delas por dentro e as médias de todas: {summary(numbers)}."
+
+
+def summary(numbers: GumbelNumbers) -> str:
     rows = {"π": numbers.probabilities, "frequência do argmax": numbers.frequencies, "média de y": numbers.mean}
     vectors = (f"{name} = ({'; '.join(_decimals(values))})" for name, values in rows.items())
     return f"τ = {number(numbers.temperature, 2)} · {' · '.join(vectors)}"
@@ -123,7 +127,7 @@ class GumbelExplorer(Explorer):
 
     @property
     def summary(self) -> str:
-        return describe(self.numbers)
+        return summary(self.numbers)
 
     def _resample(self) -> None:
         self._draw += 1

@@ -32,7 +32,7 @@ _WIDTH, _HEIGHT = 660, 348
 _BAND = 62, 300
 _CDF, _PATH = (52, 386), (446, 646)
 
-_CURVE, _NEXT, _PARTICLE, _FALL = style.Q, style.mix(style.Q, style.WHITE, 0.55), style.BLACK, style.ORANGE
+_CURVE, _NEXT, _PARTICLE, _FALL = style.Q, style.SKY, style.BLACK, style.ORANGE
 _SLIDE = style.GREEN
 _LABEL = (
     "À esquerda a acumulada, à direita o caminho da partícula. Arraste a partícula para mudar u, ou o ponto do caminho "
@@ -120,7 +120,7 @@ class ImplicitExplorer(Explorer):
             "descida dividida pela inclinação da curva, que é a densidade."
         )
         hand = pointable(self.picture, _LABEL, size=(_WIDTH, _HEIGHT), at=self._point, keys=self._step)
-        side = [title("Segure u, mova α"), c["alpha"].with_number(), c["u"].with_number(), self.caption, note]
+        side = [title("Segure u e mova α"), c["alpha"].with_number(), c["u"].with_number(), self.caption, note]
         super().__init__(row(hand, column(300, *side)))
         self._start()
 
@@ -220,7 +220,7 @@ def _frame() -> Figure:
         ax.spines[["top", "right"]].set_visible(False)
     for x, y, words, color in (
         (_CDF[0], 16, "a acumulada em α", _CURVE),
-        (_CDF[0] + 180, 16, "em α + 1", _NEXT),
+        (_CDF[0] + 180, 16, "em α + 1, tracejada", _CURVE),
         (_CDF[0], 38, "quanto a curva desce", _FALL),
         (_CDF[0] + 180, 38, "quanto a partícula anda", _SLIDE),
         (_PATH[0], 16, "o caminho, com u parado", style.GREY),

@@ -28,7 +28,7 @@ _MAP, _TOP = 390, 30  # o lado do mapa e onde começa
 _CURVE = 462, 650, 60, 250  # esquerda, direita, alto e pé do gráfico do erro
 
 _LABEL = "O mapa e o erro: arraste o ponto do gráfico do erro, ou use as setas do teclado, para mudar de passo."
-_ALIVE, _DEAD, _POINT = style.BLUE, style.GREY, style.mix(style.SKY, style.WHITE, 0.35)
+_ALIVE, _DEAD, _POINT = style.BLUE, style.GREY, style.SKY
 
 
 def explore_kmeans(points: Tensor, codebook: Tensor, *, steps: int = 20) -> "KMeansExplorer":

@@ -28,7 +28,7 @@ from vae_lessons.explore.latent_map import SIDE, LatentMap
 from vae_lessons.explore.paths import is_standard_normal, slerp
 from vae_lessons.explore.sliders import ROUNDING, ExactSlider
 from vae_lessons.models import VAE, evaluating
-from vae_lessons.plotting import png
+from vae_lessons.plotting import class_labels, png
 from vae_lessons.style import latent_name, number
 from vae_lessons.suitability import measured
 
@@ -102,6 +102,7 @@ class LatentExplorer(Explorer):
         labels, standard = None if data.y is None else data.y.cpu(), is_standard_normal(model.prior)
         self._latent_map = LatentMap(self.means, labels, order[:2], prior_circles=standard, class_names=class_names)
         self._named = class_names is not None
+        self._names = [] if labels is None else class_labels(labels, class_names)
         self._generator = torch.Generator(_device(model)).manual_seed(_SEED)
 
         width = round(260 * data.image_shape[1] / max(data.image_shape))
@@ -125,6 +126,7 @@ class LatentExplorer(Explorer):
         for dim in range(model.latent_dim):
             self.controls[f"z{dim}"].observe(self._follow, "value")
         c["show"].observe(self._follow, "value")
+        c["index"].observe(lambda _: self._tell(), "value")
         for name in ("from_index", "to_index", "position", "path"):
             c[name].observe(self._interpolate, "value")
         self._map_pad.channel.observe(self._pointed, "value")
@@ -163,7 +165,19 @@ class LatentExplorer(Explorer):
     def describe(self, numbers: LatentNumbers) -> str:
         z = "; ".join(number(value, 1) for value in numbers.z.tolist()[:10])
         z += "; ..." if len(numbers.z) > 10 else ""
-        return f"Mapa das médias de q(z|x), com z = ({z}) marcado, e a {numbers.show} de p(x|z) nesse ponto."
+        nearest = int((self.means - numbers.z.cpu()).square().sum(1).argmin())
+        return (
+            f"Mapa das médias de q(z|x), com z = ({z}) marcado, e a {numbers.show} de p(x|z) nesse ponto. O código "
+            f"mais próximo é o da imagem {nearest}{self._class_of(nearest)}."
+        )
+
+    def _class_of(self, index: int) -> str:
+        return f", da classe {self._names[self.data.y[index]]}" if self._names else ""
+
+    def _alts(self) -> list[str]:
+        chosen = [self.controls[name].value for name in ("index", "from_index", "to_index")]
+        originals = [f"A imagem {index}{self._class_of(index)}" for index in chosen]
+        return ["Mapa dos códigos, com z marcado", *super()._alts(), *originals]
 
     def static_png(self) -> bytes:
         """`figure()` como PNG."""

@@ -149,7 +149,8 @@ class LevelsExplorer(Explorer):
             for dim in self._coordinates[level]
         )
         held = f" ({values})" if values else ""
-        rest = " e o resto sorteado" if numbers.fixed < len(self._sizes) else ": são uma só"
+        rest = " e o resto sorteado" if numbers.fixed else " e tudo sorteado"
+        rest = ": são uma só" if numbers.fixed == len(self._sizes) else rest
         return (
             f"{_SHOWN} imagens com {self._words(numbers.fixed)}{held}{rest}. Desvio padrão médio dos pixels: {spreads}."
         )
@@ -342,7 +343,7 @@ class LevelsExplorer(Explorer):
             options=[(name, count) for count, name in enumerate(names)],
             value=1,
             tooltip="fixar",
-            tooltips=[self._words(count).capitalize() for count in range(len(names))],
+            tooltips=[f"Gerar com {self._words(count)}" for count in range(len(names))],
             style={"button_width": f"{max(60, 280 // len(names) - 8)}px"},
         )
 

@@ -35,7 +35,7 @@ _PRIOR, _MESSAGE, _PRODUCT = style.PRIOR, style.LIKELIHOOD, style.Q
 
 
 def explore_merge() -> "MergeExplorer":
-    """Um explorador do produto de duas normais: as precisões se somam, e as médias se pesam por elas."""
+    """Um explorador do produto de duas normais: as precisões se somam, e as médias são ponderadas por elas."""
     return MergeExplorer()
 
 

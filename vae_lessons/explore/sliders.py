@@ -26,7 +26,7 @@ class _Exact:
     def __init__(self, *, decimals: int = 2, **kwargs):
         self._range, self._decimals = (kwargs["min"], kwargs["max"]), decimals
         self._left_behind: list[float] = []
-        super().__init__(readout=False, **kwargs)
+        super().__init__(readout=False, readout_format=f".{decimals}f", **kwargs)  # lido em voz alta (spoken.js)
         self.number = widgets.Text(
             value=self._written(),
             continuous_update=False,

@@ -1,4 +1,4 @@
-"""O explorador dos passos de uma difusão: a densidade dos dados, a do modelo e a lacuna, para cada número de passos."""
+"""O explorador dos passos de uma difusão: as densidades dos dados e do modelo, e o excesso, a cada número de passos."""
 
 import functools
 import math
@@ -12,7 +12,7 @@ from PIL import Image
 from vae_lessons import style
 from vae_lessons.explore.base import Explorer, column, picture, row, text, title
 from vae_lessons.explore.canvas import Canvas, Panel, axes_at
-from vae_lessons.style import nats, round_sum
+from vae_lessons.style import nats, number, round_sum
 
 # Os dados: misturas de normais de pesos iguais, (médias, variância de cada uma).
 _SHAPES = {"one": ((0.0,), 1.0), "two": ((-1.5, 1.5), 0.16)}
@@ -24,11 +24,11 @@ _FINE = np.linspace(-9.0, 9.0, 4001)  # onde se integra o erro do palpite
 
 # Em pixels da tela, contados do canto de cima à esquerda.
 _WIDTH, _HEIGHT = 660, 330
-_CURVES, _BARS = (24, 380, 62, 292), (436, 646, 62, 292)  # esquerda, direita, alto, pé
+_CURVES, _BARS = (24, 372, 62, 292), (448, 650, 62, 292)  # esquerda, direita, alto, pé
 _TALLEST = 1.0  # a densidade que cabe na figura
-_LEAST, _MOST = 1e-4, 1e3  # nats: o pé e o alto das barras
+_FINEST = 0.01  # nats: o menor alto das barras
 _TRUTH, _MODEL = style.GREY, style.GENERATED
-_GAP, _WRONG, _LOOSE = style.BLACK, style.ORANGE, style.BLUE
+_EXCESS, _WRONG, _LOOSE = style.BLACK, style.ORANGE, style.BLUE
 
 
 def explore_steps() -> "StepsExplorer":
@@ -37,14 +37,14 @@ def explore_steps() -> "StepsExplorer":
 
 
 class StepsNumbers(NamedTuple):
-    """T, shape, adjusted: os controles · entropy, gap, wrong_model, loose_bound: em nats por ponto; gap = −ELBO −
+    """T, shape, adjusted: os controles · entropy, excess, wrong_model, loose_bound: em nats por ponto; excess = −ELBO −
     entropia = wrong_model + loose_bound, com wrong_model = KL(dados ‖ modelo) · truth, model: as densidades [401]."""
 
     T: int
     shape: str
     adjusted: bool
     entropy: float
-    gap: float
+    excess: float
     wrong_model: float
     loose_bound: float
     truth: np.ndarray
@@ -72,12 +72,12 @@ def measure(T: int, shape: str, adjusted: bool) -> StepsNumbers:
     reconstruction = 0.5 * math.log(2 * math.pi * error[0]) + 0.5
     log_truth = _log_density(_FINE, means, variance)
     entropy = -_integral(np.exp(log_truth) * log_truth, _FINE)
-    gap = last + steps + reconstruction - entropy
+    excess = last + steps + reconstruction - entropy
     backward = _one_normal if len(means) == 1 else _on_the_grid
     log_model, wrong_model = backward(shape, signal, noise, ratio, error[0])
     truth = np.exp(_log_density(_X, means, variance))
     return StepsNumbers(
-        T, shape, adjusted, entropy, gap, wrong_model, gap - wrong_model, truth, np.exp(np.minimum(log_model, 50))
+        T, shape, adjusted, entropy, excess, wrong_model, excess - wrong_model, truth, np.exp(np.minimum(log_model, 50))
     )
 
 
@@ -86,17 +86,17 @@ def paint(numbers: StepsNumbers) -> Image.Image:
 
 
 def describe(numbers: StepsNumbers) -> str:
-    gap, wrong, loose = _written(numbers)
+    excess, wrong, loose = _written(numbers)
     kind = "ajustada" if numbers.adjusted else "fixa"
     return (
         f"As densidades dos dados, {_NAMES[numbers.shape]}, e do modelo de difusão de T = {numbers.T} passos, com "
-        f"variância da volta {kind}; ao lado, em barras, a lacuna, {gap}, e as duas partes dela: o modelo errado, "
-        f"{wrong}, e o limite frouxo, {loose}."
+        f"variância da volta {kind}; ao lado, em barras, o excesso, {excess}, e as duas partes dele: o modelo errado, "
+        f"{wrong}, e, sobre ele, o limite frouxo, {loose}."
     )
 
 
 class StepsExplorer(Explorer):
-    """As duas densidades, e três barras em escala logarítmica: a lacuna e as partes dela.
+    """As duas densidades, e três barras: o excesso e as partes dele, uma em cima da outra.
 
     controls: dicionário nome → ipywidget. Atribuir `.value` no código equivale a mexer na tela.
         "T"         passos, de 1 a 64
@@ -113,8 +113,8 @@ class StepsExplorer(Explorer):
         c = self.controls = _controls()
         self.picture = picture(_WIDTH, "vae-picture")
         note = text(
-            "Em cada nível o palpite é o melhor que há: o que se vê não é falta de treino. O que o limite não vê é "
-            "KL(q‖posterior do modelo)."
+            "Em cada nível o palpite é o melhor que há: o que se vê não é falta de treino. O limite frouxo é a lacuna, "
+            "KL(q‖posterior do modelo). A escala das barras acompanha o excesso."
         )
         side = [title("Passos da volta"), c["T"], title("Variância da volta"), c["adjusted"]]
         super().__init__(row(self.picture, column(300, *side, title("Dados"), c["shape"], note)))
@@ -193,7 +193,7 @@ def _on_the_grid(shape, signal, noise, ratio, first) -> tuple[np.ndarray, float]
 
 
 def _written(numbers: StepsNumbers) -> tuple[str, str, str]:
-    decimals = 1 if numbers.gap > 10 else 3 if numbers.gap > 0.1 else 4
+    decimals = 1 if numbers.excess > 10 else 3 if numbers.excess > 0.1 else 4
     parts = round_sum(numbers.wrong_model, numbers.loose_bound, decimals=decimals)
     return tuple(nats(part, decimals) for part in parts)
 
@@ -211,16 +211,25 @@ def _paint_curves(numbers: StepsNumbers) -> list[Panel]:
 
 
 def _paint_bars(numbers: StepsNumbers) -> list[Panel]:
-    """As barras; acima de cada uma o valor."""
-    panel, heading = _canvas().panel(1), _canvas().panel(3)
-    values = (numbers.gap, numbers.wrong_model, numbers.loose_bound)
-    low = math.log10(_LEAST)
-    for place, (value, color) in enumerate(zip(values, (_GAP, _WRONG, _LOOSE), strict=True)):
-        height = max(math.log10(max(value, _LEAST)), low)
-        panel.bar(place + 0.18, place + 0.82, low, height, color)
-    for place, (words, color) in enumerate(zip(_written(numbers), (_GAP, _WRONG, _LOOSE), strict=True)):
+    """As barras, em escala linear: a do limite começa onde a do modelo acaba. Acima de cada uma o valor."""
+    top, panel, heading = _top(numbers.excess), _canvas().panel(1), _canvas().panel(3)
+    excess, wrong = (max(value, 0.0) / top for value in (numbers.excess, numbers.wrong_model))
+    for height in (wrong, excess):
+        panel.curve(np.array([0.18, 2.82]), np.array([height, height]), style.GREY, width=1, dashes=(3, 3))
+    for place, (low, high, color) in enumerate(((0, excess, _EXCESS), (0, wrong, _WRONG), (wrong, excess, _LOOSE))):
+        panel.bar(place + 0.18, place + 0.82, low, high, color)
+    for place, (words, color) in enumerate(zip(_written(numbers), (_EXCESS, _WRONG, _LOOSE), strict=True)):
         heading.text(place + 0.5, 0.15, words.split(" ")[0], color, anchor="mm", size=13, bold=True)
-    return [panel, heading]
+    ticks = _canvas().panel(4)
+    for part in (0, 0.5, 1):
+        ticks.text(1, part, number(part * top), style.BLACK, anchor="rm", size=12)
+    return [panel, heading, ticks]
+
+
+def _top(excess: float) -> float:
+    """O alto das barras, em nats: o primeiro de 0,01, 0,02, 0,05, 0,1… em que o excesso cabe."""
+    power = 10.0 ** math.floor(math.log10(max(excess, _FINEST)))
+    return next((m * power for m in (1, 2, 5) if excess <= m * power), 10 * power)
 
 
 @functools.cache
@@ -235,11 +244,10 @@ def _frame() -> Figure:
     curves.set(xlim=(-4, 4), ylim=(0, _TALLEST), yticks=[], xticks=range(-4, 5))
     curves.spines[["top", "right", "left"]].set_visible(False)
     curves.set_xlabel("x", labelpad=0)
-    low, high = math.log10(_LEAST), math.log10(_MOST)
-    bars.set(xlim=(0, 3), ylim=(low, high))
-    bars.set_yticks([-3, -1, 1, 3], ["0,001", "0,1", "10", "1000"])
-    bars.set_xticks([0.5, 1.5, 2.5], ["lacuna", "modelo\nerrado", "limite\nfrouxo"])
-    bars.set_ylabel("nats por ponto", fontsize=9.5)
+    bars.set(xlim=(0, 3), ylim=(0, 1))
+    bars.set_yticks([0, 0.5, 1], [""] * 3)
+    bars.set_xticks([0.5, 1.5, 2.5], ["excesso", "modelo\nerrado", "limite\nfrouxo"])
+    bars.set_ylabel("nats por ponto", fontsize=9.5, labelpad=28)
     bars.tick_params(labelsize=9)
     bars.tick_params(axis="x", length=0)
     bars.spines[["top", "right"]].set_visible(False)
@@ -248,6 +256,10 @@ def _frame() -> Figure:
         line.set(xlim=limits, ylim=(0, 1))
         line.axis("off")
     line.text(1.5, 0.7, "= modelo errado + limite frouxo", ha="center", va="center", fontsize=9, color=style.GREY)
+    left, _, top, bottom = _BARS
+    ticks = axes_at(fig, left - 44, left - 6, top - 10, bottom + 10)
+    ticks.set(xlim=(0, 1), ylim=(-10 / (bottom - top), 1 + 10 / (bottom - top)))
+    ticks.axis("off")
     return fig
 
 

@@ -285,12 +285,12 @@ def _checked_texts(name: str, texts: Sequence[str]) -> list[str]:
 
 def _controls(names: list[str], chosen: list[int]) -> dict[str, widgets.Widget]:
     options = [(f"{k}: {name}", k) for k, name in enumerate(names)]
-    corner = {"options": options, "layout": Layout(width="100%"), "style": {"description_width": "70px"}}
+    corner = {"options": options, "layout": Layout(width="auto"), "style": {"description_width": "70px"}}
     slider = {
         "min": 0.0,
         "max": 1.0,
         "step": 0.01,
-        "style": {"description_width": "130px"},
+        "style": {"description_width": "140px"},
         "layout": {"width": "auto"},
     }
     return {

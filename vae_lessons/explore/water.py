@@ -218,8 +218,8 @@ def _first_of_each_class(data: Dataset) -> list[int]:
 
 
 def _spectrum(centered: Tensor) -> tuple[Tensor, Tensor]:
-    """Autovalores [D] da covariância, do maior ao menor, e autovetores [D, D], em colunas, cada um com o sinal em que o
-    maior componente é positivo."""
+    """Autovalores [D] da covariância, do maior ao menor, e autovetores [D, D], em colunas, cada um com o sinal em que a
+    maior componente é positiva."""
     values, vectors = torch.linalg.eigh(centered.T @ centered / len(centered))
     values, vectors = values.flip(0).clamp_min(0), vectors.flip(1)
     largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))

@@ -1,4 +1,4 @@
-"""Sala 3, as cotas: números que se chamam de limite de log p(x) e não são, ou são de outra coisa."""
+"""Sala 3, os limites: números que se chamam de limite de log p(x) e não são, ou são de outra coisa."""
 
 import math
 
@@ -9,7 +9,7 @@ from vae_lessons.museum.specimen import Specimen
 
 
 def weighted_average(log_w: Tensor) -> Tensor:
-    """A cota de Burda et al. (2016), em nats, dos pesos de importância de K amostras. log_w: [K, B] -> [B]."""
+    """O limite de Burda et al. (2016), em nats, dos pesos de importância de K amostras. log_w: [K, B] -> [B]."""
     return (torch.softmax(log_w, 0).detach() * log_w).sum(0)  # defeito
 
 
@@ -18,7 +18,7 @@ def importance_bound(log_w: Tensor) -> Tensor:
 
 
 def softmax_of_losses(log_w: Tensor) -> Tensor:
-    """Quanto pesa cada amostra no gradiente da cota de Burda et al. (2016). log_w: [K, B] -> [K, B], de soma 1."""
+    """Quanto pesa cada amostra no gradiente do limite de Burda et al. (2016). log_w: [K, B] -> [K, B], de soma 1."""
     loss = -log_w
     return torch.softmax(loss, 0)  # defeito
 
@@ -50,7 +50,7 @@ def prior_after_the_flow(log_likelihood: Tensor, z0: Tensor, zk: Tensor, log_q0:
 
 
 def _above_the_evidence(bound) -> float:
-    """Quanto, em média, a cota passa de log p(x) = 0, com oito pesos que valem 0,2 ou 1,8 com chances iguais."""
+    """Quanto, em média, o limite passa de log p(x) = 0, com oito pesos que valem 0,2 ou 1,8 com chances iguais."""
     log_w = torch.tensor([0.2, 1.8], dtype=torch.float64).log()
     every = torch.cartesian_prod(*[log_w] * 8).T  # os 256 casos, todos com a mesma chance: [8, 256]
     return max(bound(every).mean().item(), 0.0)

@@ -44,7 +44,7 @@ def mean_as_embedding(mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
 
 
 def divided_by_empty(hits: Tensor, held_out: Tensor) -> float:
-    """A revocação média dos usuários que têm o que acertar. hits: quantos acertos, [U]; held_out: de quantos, [U]."""
+    """A Recall média dos usuários que têm o que acertar. hits: quantos acertos, [U]; held_out: de quantos, [U]."""
     return (hits / held_out).mean().item()  # defeito
 
 

@@ -6,26 +6,27 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vae_lessons.distributions import Normal, kl_divergence
 from vae_lessons.museum.specimen import Specimen
 
 
 def sum_and_mean(x: Tensor, logits: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
     """−ELBO de cada imagem, em nats. x, logits: [B, D]; mean, log_var: [B, Z] -> [B]."""
     reconstruction = F.binary_cross_entropy_with_logits(logits, x, reduction="none").mean(-1)  # defeito
-    kl = 0.5 * (mean**2 + log_var.exp() - 1 - log_var).sum(-1)
+    kl = kl_divergence(Normal(mean, log_var), Normal(torch.zeros(1), torch.zeros(1))).sum(-1)
     return reconstruction + kl
 
 
 def sum_and_sum(x: Tensor, logits: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
     reconstruction = F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(-1)
-    kl = 0.5 * (mean**2 + log_var.exp() - 1 - log_var).sum(-1)
+    kl = kl_divergence(Normal(mean, log_var), Normal(torch.zeros(1), torch.zeros(1))).sum(-1)
     return reconstruction + kl
 
 
 def kl_with_deviation(mean: Tensor, log_var: Tensor) -> Tensor:
     """KL(N(mean, σ²) ‖ N(0, 1)) de cada latente, em nats. mean, log_var: [B, Z] -> [B, Z]."""
-    sigma = torch.exp(0.5 * log_var)
-    return 0.5 * (mean**2 + sigma - 1 - torch.log(sigma))  # defeito
+    log_sigma = 0.5 * log_var
+    return 0.5 * (mean**2 + log_sigma.exp() - 1 - log_sigma)  # defeito
 
 
 def kl_with_variance(mean: Tensor, log_var: Tensor) -> Tensor:

@@ -9,10 +9,23 @@
 """
 
 import argparse
+import errno
+import signal
 import sys
 
 from vae_lessons.console import Parser
 from vae_lessons.files import user_path
+
+# O que pode impedir de ler ou gravar onde se pediu; o resto é um defeito do programa, e aparece como tal.
+_OBSTACLES = {
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "não tenho permissão"),
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "o disco está cheio"),
+    **dict.fromkeys((errno.EEXIST, errno.ENOTDIR), "há um arquivo onde devia estar uma pasta"),
+    errno.EISDIR: "há uma pasta onde devia estar um arquivo",
+    errno.ENOENT: "não existe",
+    errno.EROFS: "este disco é só de leitura",
+    errno.ENAMETOOLONG: "o nome é longo demais",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,13 +36,20 @@ def main(arguments: list[str] | None = None) -> int:
     _correct(programs)
     _report(programs)
     options = parser.parse_args(arguments)
+    from vae_lessons.teach.lessons import Refused
+
     try:
         return options.run(options)
-    except (ValueError, FileNotFoundError, NotADirectoryError) as error:
+    except Refused as error:
         print(error, file=sys.stderr)
         return 1
+    except OSError as error:
+        if error.errno not in _OBSTACLES:
+            raise
+        print(f"{error.filename or 'Ao gravar'}: {_OBSTACLES[error.errno]}.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
-        print("\nInterrompido. O que já se corrigiu está guardado: rode de novo para continuar.", file=sys.stderr)
+        print(f"\nInterrompido. {options.when_interrupted}", file=sys.stderr)
         return 130
 
 
@@ -56,7 +76,7 @@ def _distribute(programs) -> None:
         print(*written, sep="\n")
         return 0
 
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, when_interrupted="Rode de novo para fazer a pasta inteira.")
 
 
 def _solutions(programs) -> None:
@@ -70,7 +90,7 @@ def _solutions(programs) -> None:
         write_solutions(options.output, chosen=options.lessons)
         return 0
 
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, when_interrupted="As lições já gravadas ficam; peça as outras com --lessons.")
 
 
 def _correct(programs) -> None:
@@ -81,21 +101,20 @@ def _correct(programs) -> None:
     _points(parser)
     parser.add_argument("--seconds", type=_positive, default=60.0, metavar="S", help="por célula (60)")
     parser.add_argument("--memory", type=_positive, default=2.0, metavar="GB", help="por entrega (2)")
-    parser.add_argument("--workers", type=int, metavar="N", help="quantas entregas ao mesmo tempo; uma por núcleo")
+    parser.add_argument("--workers", type=_count, metavar="N", help="quantas entregas ao mesmo tempo; uma por núcleo")
 
     def run(options) -> int:
         if sys.platform != "linux":
             print("A correção separa os processos como só o Linux permite. No Windows, use o WSL 2.", file=sys.stderr)
             return 1
-        from vae_lessons.teach import isolation
-        from vae_lessons.teach.correct import GRADES, PAGES, correct
+        from vae_lessons.teach.correct import PAGES, correct
+        from vae_lessons.teach.grades import GRADES
+        from vae_lessons.teach.isolation import Limits
 
-        if not options.submissions.is_dir():
-            raise NotADirectoryError(f"não encontrei a pasta das entregas, {options.submissions}.")
-        print(isolation.describe(isolation.available()))
-        limits = isolation.Limits(
-            seconds=options.seconds, total=5 * options.seconds, memory=int(options.memory * 2**30)
-        )
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) == signal.SIG_DFL:
+                signal.signal(number, signal.default_int_handler)  # como um Ctrl-C: não deixa processos nem pastas
+        limits = Limits(seconds=options.seconds, total=5 * options.seconds, memory=int(options.memory * 2**30))
         correct(
             options.submissions,
             options.output,
@@ -107,7 +126,8 @@ def _correct(programs) -> None:
         print(f"Notas em {options.output / GRADES}; uma página por aluno em {options.output / PAGES}.")
         return 0
 
-    parser.set_defaults(run=run)
+    saved = "O que já se corrigiu está guardado: rode o mesmo comando, e a correção continua daqui."
+    parser.set_defaults(run=run, when_interrupted=saved)
 
 
 def _report(programs) -> None:
@@ -120,7 +140,7 @@ def _report(programs) -> None:
         print(write_report(options.graded))
         return 0
 
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, when_interrupted="Rode de novo para fazer a página.")
 
 
 def _output(parser: argparse.ArgumentParser, text: str) -> None:
@@ -151,6 +171,13 @@ class _Worths(argparse.Action):
 def _worth(text: str) -> tuple[str, float]:
     exercise_id, _, points = text.partition("=")
     return exercise_id, _positive(points)
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
 
 
 def _positive(text: str) -> float:

@@ -10,6 +10,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
+from vae_lessons import style
 from vae_lessons.authoring.exercises import tags
 from vae_lessons.files import write_atomically
 from vae_lessons.teach import lessons, nbgrader
@@ -28,8 +29,8 @@ Lições desta turma:
 3. Guarde (Ctrl+S) e entregue o caderno `.ipynb`, com o mesmo nome.
 
 A correção executa o seu código, e prova as suas funções também em casos que não estão na lição: uma função feita só
-para os números que o `check` mostra não passa. Onde se pede um treino, deixe na célula o código que chega ao número: o
-número escrito à mão não vale.
+para os números que o `check` mostra não passa. Onde se pede um treino, deixe na célula o código que chega ao resultado,
+com os nomes que a lição dá aos dados: ela é executada também com outros, e o resultado escrito à mão não vale.
 """
 
 
@@ -46,11 +47,11 @@ def distribute(
 
     chosen: "01", "03"…; sem elas, todas · points: quanto vale cada exercício, 1 se não se disser · clear_outputs: tira
     as figuras e os números guardados · course: uma pasta de curso do nbgrader, criada com as mesmas lições.
-    Levanta ValueError se uma lição ou um exercício não existir, e OSError se não puder gravar.
+    Levanta Refused se uma lição ou um exercício não existir, e OSError se não puder gravar.
     """
     notebooks = {}
     numbers = chosen or lessons.numbers()
-    files = {lessons.file_of(number) for number in numbers if number in lessons.numbers()}
+    files = {lessons.file_of(number) for number in numbers}
     known = set()
     for number in numbers:
         notebook = lessons.load(number)
@@ -59,7 +60,7 @@ def distribute(
             notebook, number, files=files, class_name=class_name, points=points or {}, clear_outputs=clear_outputs
         )
     if unknown := sorted(set(points or {}) - known):
-        raise ValueError(f"não há nas lições escolhidas os exercícios {', '.join(unknown)}.")
+        raise lessons.Refused(f"não há nas lições escolhidas os exercícios {', '.join(unknown)}.")
     contents = {name: f"{nbformat.writes(notebook)}\n".encode() for name, notebook in notebooks.items()}
     readme = _README.format(
         name=class_name or "Lições sobre VAEs",
@@ -111,9 +112,9 @@ def for_students(
 
 
 def _class_cell(class_name: str, worth: list[tuple[str, float]]) -> NotebookNode:
-    each = ", ".join(f"{exercise_id} ({_points(points)})" for exercise_id, points in worth)
+    each = ", ".join(f"{exercise_id} ({style.number(points)})" for exercise_id, points in worth)
     label = f"**Turma:** {class_name}. " if class_name else ""
-    text = f"{label}**Pontos:** {_points(sum(points for _, points in worth))} ao todo; {each}." if worth else label
+    text = f"{label}**Pontos:** {style.number(sum(points for _, points in worth))} ao todo; {each}." if worth else label
     return new_markdown_cell(text, id="turma", metadata={"editable": False})
 
 
@@ -121,11 +122,7 @@ def _worth(notebook: NotebookNode) -> str:
     points = [
         cell.metadata.nbgrader.points for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("grade")
     ]
-    return f"{len(points)} exercícios, {_points(sum(points))} pontos"
-
-
-def _points(value: float) -> str:
-    return f"{value:g}".replace(".", ",")
+    return f"{len(points)} exercícios, {style.number(sum(points))} pontos"
 
 
 def _zipped(folder: str, contents: dict[str, bytes]) -> bytes:

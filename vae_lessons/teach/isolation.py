@@ -13,7 +13,7 @@ import resource
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,15 +27,23 @@ _SYS_MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE, _MOUNT_ATTR_RDONLY = 442, -100, 0x
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_CHILD_SUBREAPER = 1, 38, 36
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 # O que se esconde do código dos alunos, e o que dele é preciso que se veja.
-_PRIVATE = [Path.home(), Path("/tmp"), Path("/var/tmp")]
-_NEEDED = [Path(vae_lessons.__file__).resolve().parent, *map(Path, {sys.prefix, sys.base_prefix, sys.exec_prefix})]
+_PRIVATE = [*{Path(folder).resolve() for folder in (Path.home(), tempfile.gettempdir(), "/tmp", "/var/tmp")}]
+_NEEDED = [
+    path
+    for folder in (Path(vae_lessons.__file__).parent, sys.prefix, sys.base_prefix, sys.exec_prefix)
+    for path in (Path(folder), Path(folder).resolve())
+]
 _OUTSIDERS = 61_000  # os usuários sem nome em que root se transforma, um por processo que corrige
 
+# O que se separa: como se diz onde há, e o que o código pode fazer onde não há.
 _SHARES = {
-    "network": "sem rede",
-    "processes": "sem ver nem matar outros processos",
-    "files": "com o disco só de leitura, e escondidas a pasta do usuário, a temporária, a das entregas e a das notas",
-    "user": "como um usuário sem permissões",
+    "network": ("sem rede", "usar a rede"),
+    "processes": ("sem matar outros processos", "matar os outros processos desta conta"),
+    "sight": ("sem os ver", "ver que outros processos há"),
+    "files": (
+        "com o disco só de leitura, e escondidas a pasta do usuário, a temporária, a das entregas e a das notas",
+        "ler e gravar o que esta conta lê e grava, as outras entregas, as notas e o segredo também",
+    ),
 }
 
 
@@ -56,9 +64,11 @@ class NotIsolated(OSError):
 
 
 def available() -> frozenset[str]:
-    """O que se pode separar nesta máquina, entre "network", "processes", "files" e "user", experimentando."""
+    """O que se pode separar nesta máquina, experimentando: as chaves de _SHARES e, de root, também "user", que é
+    executar o código como um usuário sem permissões."""
     for wanted in (
-        frozenset({"network", "processes", "files", "user"}),
+        *([frozenset({*_SHARES, "user"})] if os.getuid() == 0 else []),
+        frozenset(_SHARES),
         frozenset({"network", "processes", "files"}),
         frozenset({"network", "processes"}),
         frozenset({"network"}),
@@ -68,18 +78,25 @@ def available() -> frozenset[str]:
     return frozenset()
 
 
-def describe(separated: frozenset[str]) -> str:
-    """Uma frase para quem corrige: o que há e o que falta nesta máquina."""
-    has = ", ".join(text for name, text in _SHARES.items() if name in separated)
-    lacks = ", ".join(text for name, text in _SHARES.items() if name not in separated and name != "user")
+def describe(separated: frozenset[str], hidden: Iterable[Path] = ()) -> str:
+    """Um parágrafo para quem corrige: o que há e o que falta nesta máquina. hidden: as pastas que se querem escondidas,
+    além das que sempre se escondem."""
+    has = [there for name, (there, _) in _SHARES.items() if name in separated]
+    lacks = [missing for name, (_, missing) in _SHARES.items() if name not in separated]
     always = "com limites de tempo, memória, processos e arquivos, e numa pasta descartável"
-    text = f"Cada entrega é executada num processo novo, {always}{f'; {has}' if has else ''}."
+    text = f"Cada entrega é executada num processo novo, {'; '.join([always, *has])}."
     if lacks:
         text += (
-            f" Nesta máquina falta: {lacks}. Corrija numa máquina virtual, num contêiner ou numa conta só para isso."
+            f" O sistema não deixa separar mais, e o código pode {'; '.join(lacks)}. Corrija numa máquina virtual, num "
+            "contêiner ou numa conta só para isso."
         )
     else:
-        text += " O código ainda lê o resto do disco que esta conta lê; uma máquina virtual separa mais."
+        reader = "um usuário sem permissões" if "user" in separated else "esta conta"
+        text += f" Do resto do disco, o código lê o que {reader} lê; uma máquina virtual separa mais."
+    if "files" in separated:
+        for folder in (*_PRIVATE, *hidden):
+            if around := _around(folder, _NEEDED):
+                text += f" Não se esconde {folder}, porque o código precisa de ver {around}: ponha-a noutro lugar."
     if os.getuid() == 0 and "user" not in separated:
         text += " Esta conta é root, e o código também, ainda que sem os seus poderes: prefira outra conta."
     return text
@@ -90,7 +107,8 @@ def enter(separated: frozenset[str], scratch: Path, hidden: list[Path], limits: 
 
     Chama-se num processo só para isso. Levanta NotIsolated, antes de `run`, se algo de `separated` não puder ser feito.
     """
-    outsider = _OUTSIDERS + slot if os.getuid() == 0 and "user" in separated else None
+    outsider = _OUTSIDERS + slot if "user" in separated else None
+    os.umask(0o022)  # as pastas que se fazem aqui, quem perdeu as permissões as atravessa
     if separated:
         _unshare(separated)
     if "processes" in separated:
@@ -99,18 +117,19 @@ def enter(separated: frozenset[str], scratch: Path, hidden: list[Path], limits: 
         _only_this_folder(scratch, hidden, limits, outsider)
     if "processes" in separated:
         _become_child(own_processes=False)
-    os.chdir(scratch)
-    _keep_temporary_files_in(scratch)
+    _live_in(scratch)
     _limit(limits)
     _drop_privileges(outsider)
     run()
     os._exit(0)
 
 
-def _keep_temporary_files_in(scratch: Path) -> None:
-    """O que as bibliotecas guardam na pasta temporária, como o cache do compilador do torch, que já não se escreve."""
-    os.environ.update(TMPDIR=str(scratch), TORCHINDUCTOR_CACHE_DIR=str(scratch / ".torchinductor"))
+def _live_in(scratch: Path) -> None:
+    """Tudo o que o código e as bibliotecas guardam, como o cache do compilador do torch, fica na pasta descartável."""
+    places = ("HOME", "TMPDIR", "IPYTHONDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
+    os.environ.update(dict.fromkeys(places, str(scratch)), TORCHINDUCTOR_CACHE_DIR=str(scratch / ".torchinductor"))
     tempfile.tempdir = str(scratch)
+    os.chdir(scratch)
 
 
 def die_with_parent() -> None:
@@ -151,6 +170,8 @@ def _prove(wanted: frozenset[str], scratch: Path, hidden: Path) -> None:
             ok = False
     if "processes" in wanted:
         ok = ok and os.getpid() < 10
+    if "sight" in wanted:
+        ok = ok and os.readlink("/proc/self") == str(os.getpid())
     if "network" in wanted:
         ok = ok and _only_loopback()
     os._exit(0 if ok else 1)
@@ -194,7 +215,7 @@ def _become_child(*, own_processes: bool) -> None:
                     os._exit(code if code >= 0 else 128 - code)
     die_with_parent()
     if own_processes:
-        with contextlib.suppress(OSError):  # num contêiner, o /proc antigo fica; não se veem menos processos por isso
+        with contextlib.suppress(OSError):  # nalguns contêineres fica o /proc antigo, em que se veem os outros: "sight"
             _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV)
 
 
@@ -220,7 +241,7 @@ def _only_this_folder(scratch: Path, hidden: list[Path], limits: Limits, outside
 
 def _hide(folder: Path, kept: list[Path]) -> None:
     """Põe uma pasta vazia no lugar de `folder`, e nela só o que há dentro dela de `kept`."""
-    if not folder.is_dir() or any(folder.is_relative_to(path) for path in kept):
+    if not folder.is_dir() or _around(folder, kept):  # `describe` o disse a quem corrige
         return
     inside = [path for path in kept if path.is_relative_to(folder) and path.exists()]
     opened = [os.open(path, os.O_PATH) for path in inside]
@@ -230,6 +251,10 @@ def _hide(folder: Path, kept: list[Path]) -> None:
         _mount(f"/proc/self/fd/{number}", str(path), None, _MS_BIND | _MS_REC)
         os.close(number)
     _mount("none", str(folder), None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY)
+
+
+def _around(folder: Path, kept: Iterable[Path]) -> Path | None:
+    return next((path for path in kept if folder.is_relative_to(path)), None)
 
 
 def _limit(limits: Limits) -> None:

@@ -3,10 +3,15 @@
 from typing import NamedTuple
 
 from vae_lessons.exercises.checking import Attempt, judge
-from vae_lessons.teach.cases import measures
+from vae_lessons.teach.cases import measures, world
 from vae_lessons.teach.values import Unreadable, decode
 
 _MOST_LETTERS = 2000
+_WRITTEN = (
+    "é a resposta da lição, mas a correção refez a sua célula com outros dados, ou com outro treino, e a resposta não "
+    "acompanhou. Deixe na célula o código que treina e mede, com os nomes que a lição dá aos dados, e entregue o que "
+    "sai dele."
+)
 
 
 class Verdict(NamedTuple):
@@ -32,7 +37,10 @@ def verdict(exercise_id: str, seed: int, attempts) -> Verdict:
         return Verdict(exercise_id, "❌", f"a resposta não pôde ser lida: {str(error)[:200]}.")
     seen, *others = (judge(exercise, one) for exercise, one in zip(wanted, tried, strict=True))
     if seen.passed:
-        for other in others:
+        for other, one in zip(others, tried[1:], strict=True):
+            if not other.passed and world(exercise_id, seed):
+                stopped = f" Na célula refeita, {_cut(other.message)}" if one.status else ""
+                return Verdict(exercise_id, "❌", f"{_WRITTEN}{stopped}", "A resposta não sai do treino.")
             if not other.passed:
                 return Verdict(
                     exercise_id,

@@ -13,6 +13,10 @@ from vae_lessons.authoring.exercises import exercises
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
 
+class Refused(ValueError):
+    """O que se pediu não pode ser feito; a mensagem diz a quem dá aula por quê, e o que fazer."""
+
+
 class Asked(NamedTuple):
     """Um exercício de uma lição. answer: o que ela passa a check, "log_evidence" · cell: a posição em notebook.cells ·
     code_cell: a posição entre as células de código."""
@@ -29,18 +33,18 @@ def numbers() -> list[str]:
 
 
 def load(number: str) -> NotebookNode:
-    """A lição, como está guardada. Levanta ValueError se ela não existir e FileNotFoundError se faltar o arquivo."""
+    """A lição, como está guardada. Levanta Refused se ela não existir ou se faltar o arquivo."""
     path = NOTEBOOKS / file_of(number)
     if not path.is_file():
-        raise FileNotFoundError(f"não encontrei {path}. Rode com o repositório inteiro, e não só com o pacote.")
+        raise Refused(f"não encontrei {path}. Rode com o repositório inteiro, e não só com o pacote.")
     return nbformat.read(path, as_version=4)
 
 
 def file_of(number: str) -> str:
-    """O nome do arquivo de uma lição. Levanta ValueError se ela não existir."""
+    """O nome do arquivo de uma lição. Levanta Refused se ela não existir."""
     files = {lesson.number: lesson.file for lesson in series.LESSONS}
     if number not in files:
-        raise ValueError(f"não há lição {number!r}. As que há são: {', '.join(files)}.")
+        raise Refused(f"não há lição {number!r}. As que há são: {', '.join(files)}.")
     return files[number]
 
 

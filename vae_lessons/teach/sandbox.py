@@ -1,35 +1,43 @@
 """O processo que corrige entregas uma a uma, cada uma num filho separado do resto.
 
-É `python -m vae_lessons.teach.sandbox`, que `correct` usa: lê da entrada um pedido por linha, em JSON, e escreve na
-saída uma resposta por linha. Já carregou o torch e o pacote quando o primeiro pedido chega; cada entrega nasce de uma
-cópia dele, pronta em centésimos de segundo. Nenhum código de aluno é executado nele mesmo: é num filho, por `worker`.
+É `python -m vae_lessons.teach.sandbox`, que `sandboxes` inicia: lê da entrada um pedido por linha, em JSON, e escreve
+na saída uma resposta por linha. Já carregou o torch e o pacote quando o primeiro pedido chega; cada entrega nasce de
+uma cópia dele, pronta em centésimos de segundo. Nenhum código de aluno é executado nele mesmo: é num filho, por
+`worker`.
 """
 
 import contextlib
 import json
 import os
-import resource
 import select
 import shutil
 import signal
 import sys
 import tempfile
 import time
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vae_lessons import style
 from vae_lessons.teach import cases, isolation
+from vae_lessons.teach.descendants import descendants, kill_descendants, resident
 from vae_lessons.teach.isolation import Limits
 from vae_lessons.teach.worker import Job, Wanted, locate, work
 
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # para quem o inicia
+# Para quem o inicia: uma linha de execução, nenhuma GPU, que não caberia no limite de memória, e nenhuma janela.
+ENVIRONMENT = {
+    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
+    "CUDA_VISIBLE_DEVICES": "",
+    "MPLBACKEND": "Agg",
+}
 NOT_FOUND = "não encontrei a célula deste exercício na entrega."
-WRITTEN = "este exercício pede a conta, e a sua resposta é só um número. Deixe na célula o código que chega a ele."
 _MOST_LETTERS = 20_000  # do código de uma resposta, para a página do aluno
 _TICK = 0.05  # segundos entre dois olhares
 _LOOK = 0.2  # segundos entre duas medidas da memória e dos processos
-_MOST_BYTES = 128 * 2**20  # do que um filho pode escrever
-_PAGE = resource.getpagesize()
+_MOST_BYTES = 32 * 2**20  # do que um filho pode mandar; as respostas certas de uma lição não passam de 70 mil
+_MOST_LINES = 10_000  # um evento por célula, um por exercício e o último
+_MOST_MARKS = 200_000  # vírgulas e colchetes numa linha: cada um pode vir a ser um objeto
 
 
 class Ending(NamedTuple):
@@ -39,12 +47,12 @@ class Ending(NamedTuple):
     reason: str
 
 
-def answer(request: dict, separated: frozenset[str], slot: int) -> dict:
+def answer(request: dict, settings: dict) -> dict:
     """O que se mediu em cada exercício pedido. Quando uma célula mata o processo ou não acaba, recomeça-se sem ela.
 
     A resposta: {"found": {id: código}, "measured": {id: [...]}, "failed": {id: razão}}. O código é o da entrega, lido
-    aqui, e não o que ela diga de si. Os exercícios que têm outros dados são executados outra vez, com eles, e ganham
-    assim a segunda medida.
+    aqui, e não o que ela diga de si. Os exercícios que têm outro mundo são executados outra vez, nele, e ganham assim a
+    segunda medida.
     """
     limits = Limits(**request["limits"])
     deadline = time.monotonic() + limits.total
@@ -53,19 +61,18 @@ def answer(request: dict, separated: frozenset[str], slot: int) -> dict:
     worlds = {one.id: other for one in wanted if (other := cases.world(one.id, seeds[one.id]))}
     measures = {one.id: cases.measures(one.id, seeds[one.id])[: 1 if one.id in worlds else None] for one in wanted}
     hidden = [Path(path) for path in request["hidden"]]
-    whole = Job(request["cells"], request["marks"], request["lesson"], wanted, skipped=[], changes={})
+    whole = Job(request["cells"], request["marks"], request["lesson"], wanted, skipped=[], changes={}, prepare=None)
     at = {one.id: locate(one, whole) for one in wanted}
     found = {name: whole.cells[cell][:_MOST_LETTERS] for name, cell in at.items() if cell is not None}
     reply: dict[str, dict] = {"found": found, "measured": {}, "failed": {}}
 
-    def run(left: list[Wanted], changes: dict) -> tuple[list, Ending]:
-        job = whole._replace(wanted=left, changes=changes)
-        return _run(job, measures, hidden, limits, deadline, separated, slot)
+    def run(job: Job) -> tuple[dict[str, list], Ending]:
+        return _run(job, measures, hidden, limits, deadline, settings)
 
     while left := [one for one in wanted if one.id not in reply["measured"] and one.id not in reply["failed"]]:
-        events, ending = run(left, {})
-        _collect(events, reply, measures)
-        unmeasured = [one for one in left if one.id not in reply["measured"] and one.id not in reply["failed"]]
+        measured, ending = run(whole._replace(wanted=left))
+        reply["measured"] |= measured
+        unmeasured = [one for one in left if one.id not in measured]
         if not ending.reason or ending.cell is None or ending.cell in whole.skipped or time.monotonic() > deadline:
             reply["failed"] |= {one.id: ending.reason or NOT_FOUND for one in unmeasured}
             break
@@ -73,35 +80,28 @@ def answer(request: dict, separated: frozenset[str], slot: int) -> dict:
         reply["failed"] |= {one.id: ending.reason for one in unmeasured if at[one.id] == ending.cell}
     for one in wanted:
         if one.id in worlds and one.id in reply["measured"]:
-            again: dict[str, dict] = {"measured": {}, "failed": {}}
-            events, ending = run([one], {worlds[one.id].name: worlds[one.id].change})
-            _collect(events, again, measures)
-            unmeasured = [[None, "❌", f"com outros dados, {ending.reason}", []]]
-            reply["measured"][one.id] = reply["measured"][one.id][:1] + again["measured"].get(one.id, unmeasured)[:1]
+            other = worlds[one.id]
+            measured, ending = run(whole._replace(wanted=[one], changes=other.changes, prepare=other.prepare))
+            unmeasured = [[None, "❌", ending.reason or NOT_FOUND, []]]
+            reply["measured"][one.id] = reply["measured"][one.id][:1] + measured.get(one.id, unmeasured)[:1]
     return reply
 
 
-def _collect(events: list, reply: dict, measures: dict) -> None:
-    """O que os eventos de um filho dizem, posto em `reply`."""
-    for event in events:
-        match event:
-            case ["measured", str(name), list(attempts)] if name in measures:
-                reply["measured"].setdefault(name, attempts)
-            case ["written", str(name)] if name in measures:
-                reply["failed"][name] = WRITTEN
-
-
-def _run(job, measures, hidden, limits: Limits, deadline: float, separated, slot) -> tuple[list, Ending]:
+def _run(
+    job: Job, measures: dict, hidden: list[Path], limits: Limits, deadline: float, settings: dict
+) -> tuple[dict[str, list], Ending]:
+    """(o que se mediu, como terminou) de um filho que executa `job`, separado do resto; dele nada fica."""
     read, write = os.pipe()
-    scratch = Path(tempfile.mkdtemp(prefix="vae-lessons-"))
+    scratch = Path(tempfile.mkdtemp(dir=settings["scratch"])).resolve()
     os.chmod(scratch, 0o755)
     child = os.fork()
     if child == 0:
         try:
             isolation.die_with_parent()
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.setsid()
             _only_this_pipe(write)
-            _new_home(scratch)
+            separated, slot = frozenset(settings["separated"]), settings["slot"]
             isolation.enter(separated, scratch, hidden, limits, slot, lambda: work(job, measures, _sender(3)))
         except BaseException as error:
             with contextlib.suppress(BaseException):
@@ -109,67 +109,86 @@ def _run(job, measures, hidden, limits: Limits, deadline: float, separated, slot
         os._exit(1)
     os.close(write)
     try:
-        return _watch(read, limits, deadline)
+        return _watch(read, {one.id for one in job.wanted}, limits, deadline)
     finally:
         os.close(read)
-        _kill_descendants()
+        kill_descendants()
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _watch(pipe: int, limits: Limits, deadline: float) -> tuple[list, Ending]:
-    """Lê o que o filho manda até que ele termine ou passe de um limite."""
-    os.set_blocking(pipe, False)
-    buffer, events, total = bytearray(), [], 0
-    cell: int | None = None
+class _Flood(Exception):
+    """Um filho mandou mais do que uma entrega precisa."""
+
+
+def _watch(pipe: int, names: Container[str], limits: Limits, deadline: float) -> tuple[dict[str, list], Ending]:
+    """Ouve o filho até que ele termine ou passe de um limite; guarda a primeira resposta de cada um de `names`."""
+    measured: dict[str, list] = {}
+    cell, finished, why = None, False, "o processo morreu: faltou memória, ou o próprio código o encerrou."
     cell_deadline = time.monotonic() + limits.seconds
-    next_look = 0.0
-    own = _resident(os.getpid())
-    while True:
-        now = time.monotonic()
-        if now > min(deadline, cell_deadline):
-            return events, Ending(
-                cell, f"não terminou em {min(limits.seconds, limits.total):.0f} s. Há um laço sem saída?"
-            )
-        if now > next_look:
-            next_look = now + _LOOK
-            family = _descendants()
-            if len(family) > limits.processes:
-                return events, Ending(cell, f"abriu mais de {limits.processes} processos ao mesmo tempo.")
-            if sum(max(0, _resident(pid) - own) for pid in family) > limits.memory:
-                return events, Ending(cell, f"passou de {limits.memory / 2**30:.3g} GB de memória.")
-        ready, _, _ = select.select([pipe], [], [], _TICK)
-        if not ready:
-            continue
-        chunk = os.read(pipe, 1 << 20)
-        if not chunk:
-            finished = bool(events) and events[-1] == ["end"]
-            return events, Ending(cell, "" if finished else _why_it_died(events))
-        total += len(chunk)
-        if total > _MOST_BYTES:
-            return events, Ending(cell, "mandou dados demais.")
-        buffer += chunk
-        *lines, rest = buffer.split(b"\n")
-        buffer = bytearray(rest)
-        for line in lines:
-            event = _event(line)
-            events.append(event)
+    next_look, own = 0.0, resident(os.getpid())
+    try:
+        for event in _heard(pipe):
             match event:
                 case ["begin", int(begun)] if not isinstance(begun, bool):
                     cell, cell_deadline = begun, time.monotonic() + limits.seconds
+                case ["measured", str(name), list(attempts)] if name in names:
+                    measured.setdefault(name, attempts)
+                case ["broken", str(error)]:
+                    why = f"o processo não pôde ser separado do resto: {error}"
+                case ["end"]:
+                    finished = True
+            now = time.monotonic()
+            if now > min(deadline, cell_deadline):
+                most = min(limits.seconds, limits.total)
+                return measured, Ending(cell, f"não terminou em {most:.0f} s. Há um laço sem saída?")
+            if now > next_look:
+                next_look = now + _LOOK
+                if excess := _excess(limits, own):
+                    return measured, Ending(cell, excess)
+    except _Flood:
+        return measured, Ending(cell, "mandou à correção mais do que cabe nas respostas de uma lição, e foi parado.")
+    return measured, Ending(cell, "" if finished else why)
 
 
-def _why_it_died(events: list) -> str:
-    for event in events:
-        if isinstance(event, list) and len(event) == 2 and event[0] == "broken":
-            return f"o processo não pôde ser separado do resto: {event[1]}"
-    return "o processo morreu: faltou memória, ou o próprio código o encerrou."
+def _heard(pipe: int) -> Iterator[Any]:
+    """O que o filho manda, um evento por linha, e None enquanto nenhum vem; até que feche o cano. Levanta _Flood."""
+    os.set_blocking(pipe, False)
+    pieces, size, lines_read = [], 0, 0
+    while True:
+        yield None
+        if not select.select([pipe], [], [], _TICK)[0]:
+            continue
+        chunk = os.read(pipe, 1 << 20)
+        if not chunk:
+            return
+        pieces.append(chunk)
+        size += len(chunk)
+        lines_read += chunk.count(b"\n")
+        if size > _MOST_BYTES or lines_read > _MOST_LINES:
+            raise _Flood
+        if b"\n" in chunk:
+            *lines, rest = b"".join(pieces).split(b"\n")
+            pieces = [rest]
+            yield from map(_event, lines)
 
 
 def _event(line: bytes) -> Any:
+    if line.count(b",") + line.count(b"[") > _MOST_MARKS:
+        raise _Flood
     try:
         return json.loads(line)
     except (ValueError, RecursionError):
         return None
+
+
+def _excess(limits: Limits, own: int) -> str:
+    """De que limite os filhos passam, ou vazio. own: a memória que cada um já recebeu deste processo."""
+    family = descendants()
+    if len(family) > limits.processes:
+        return f"abriu mais de {limits.processes} processos ao mesmo tempo."
+    if sum(max(0, resident(pid) - own) for pid in family) > limits.memory:
+        return f"passou de {style.number(limits.memory / 2**30)} GB de memória."
+    return ""
 
 
 def _sender(pipe: int):
@@ -197,52 +216,6 @@ def _only_this_pipe(write: int) -> None:
     sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
 
 
-def _new_home(scratch: Path) -> None:
-    places = ("HOME", "TMPDIR", "IPYTHONDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
-    os.environ.update(dict.fromkeys(places, str(scratch)))
-    tempfile.tempdir = None
-
-
-def _descendants() -> list[int]:
-    """Os processos que nasceram deste, por mais que tenham mudado de grupo ou de sessão."""
-    children: dict[int, list[int]] = {}
-    for folder in os.listdir("/proc"):
-        if folder.isdigit():
-            with contextlib.suppress(OSError, ValueError):
-                state, parent = Path("/proc", folder, "stat").read_text().rpartition(")")[2].split()[:2]
-                if state != "Z":
-                    children.setdefault(int(parent), []).append(int(folder))
-    found, waiting = [], [os.getpid()]
-    while waiting:
-        born = children.get(waiting.pop(), [])
-        found += born
-        waiting += born
-    return found
-
-
-def _resident(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
-    except (OSError, ValueError, IndexError):
-        return 0
-
-
-def _kill_descendants(patience: float = 10.0) -> None:
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
-        family = _descendants()
-        for number in (signal.SIGSTOP, signal.SIGKILL):  # parados, já não se multiplicam
-            for pid in family:
-                with contextlib.suppress(OSError):
-                    os.kill(pid, number)
-        with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        if not family:
-            return
-        time.sleep(0.01)
-
-
 def _load() -> None:
     """Carrega o que as entregas usam. Quem as carrega tem uma linha de execução só: um fork perderia as outras."""
     import importlib
@@ -260,7 +233,8 @@ def _load() -> None:
 
 
 def main() -> int:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # quem para é quem pediu, fechando a entrada
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # de um Ctrl-C cuida quem corrige, que manda um SIGTERM
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     isolation.adopt_orphans()
     isolation.die_with_parent()
     settings = json.loads(sys.stdin.readline())
@@ -270,7 +244,7 @@ def main() -> int:
     reply = _sender(replies)
     reply(["ready"])
     for line in sys.stdin:
-        reply(answer(json.loads(line), frozenset(settings["separated"]), settings["slot"]))
+        reply(answer(json.loads(line), settings))
     return 0
 
 

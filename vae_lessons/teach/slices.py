@@ -197,6 +197,32 @@ def _only_definitions(before: list[Statement]) -> set[str]:
 
 
 def _statement(node: ast.stmt, cell: int) -> Statement:
+    binds, _, later = _scope(node)
+    uses = _uses(node)
+    if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
+        binds.add("*")
+    return Statement(
+        cell,
+        node,
+        frozenset(binds),
+        frozenset(binds if _always_binds(node) else ()),
+        frozenset(uses),
+        frozenset(later),
+        frozenset(_touched(node)) & frozenset(uses | later),
+        isinstance(node, _DEFINITIONS),
+        frozenset(_called(node)) if not isinstance(node, _DEFINITIONS) else frozenset(),
+    )
+
+
+_DEFINITIONS = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+def _always_binds(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign | ast.AnnAssign | _DEFINITIONS)
+
+
+def _scope(node: ast.stmt) -> tuple[set[str], set[str], set[str]]:
+    """Os nomes que um comando define, os que lê na hora, onde quer que seja, e os que as suas funções leem depois."""
     table = symtable.symtable(ast.unparse(node), "<célula>", "exec")
     binds, uses, later = set(), set(), set()
     for symbol in table.get_symbols():
@@ -209,21 +235,32 @@ def _statement(node: ast.stmt, cell: int) -> Statement:
             (uses if immediate else later).add(name)
             if assigned:
                 binds.add(name)
-    if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
-        binds.add("*")
-    definition = isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-    kills = binds if isinstance(node, ast.Assign | ast.AnnAssign) or definition else set()
-    return Statement(
-        cell,
-        node,
-        frozenset(binds),
-        frozenset(kills),
-        frozenset(uses),
-        frozenset(later),
-        frozenset(_touched(node)) & frozenset(uses | later),
-        definition,
-        frozenset(_called(node)) if not definition else frozenset(),
-    )
+    return binds, uses, later
+
+
+def _uses(node: ast.stmt) -> set[str]:
+    """Os nomes de fora que um comando lê na hora: num laço ou num with, não os que o corpo define antes de os ler."""
+    match node:
+        case ast.For(target, iterable, body, orelse):
+            given, read, _ = _scope(ast.Assign([target], iterable, lineno=1))
+            return read | (_uses_in_order(body) - given) | _uses_in_order(orelse)
+        case ast.While(test, body, orelse) | ast.If(test, body, orelse):
+            return _scope(ast.Expr(test))[1] | _uses_in_order(body) | _uses_in_order(orelse)
+        case ast.With(items, body):
+            given, read, _ = _scope(ast.With(items, [ast.Pass()], lineno=1))
+            return read | (_uses_in_order(body) - given)
+        case ast.AugAssign(ast.Name(name)):
+            return _scope(node)[1] | {name}
+    return _scope(node)[1]
+
+
+def _uses_in_order(body: list[ast.stmt]) -> set[str]:
+    found, bound = set(), set()
+    for node in body:
+        found |= _uses(node) - bound
+        if _always_binds(node):
+            bound |= _scope(node)[0]
+    return found
 
 
 _COMPREHENSIONS = {"listcomp", "setcomp", "dictcomp", "genexpr"}

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import nbformat
+from nbclient.exceptions import CellExecutionError
 from tqdm import tqdm
 
 from vae_lessons.authoring.exercises import solved
@@ -15,14 +16,18 @@ from vae_lessons.teach import lessons
 def write_solutions(output: Path, *, chosen: list[str] | None = None, progress: bool = True) -> list[Path]:
     """Grava em `output` cada lição com as soluções no lugar dos brancos, executada; devolve o que gravou.
 
-    chosen: "01", "03"…; sem elas, todas. Cada lição leva menos de um minuto. Levanta ValueError se uma não existir, e
-    nbclient.exceptions.CellExecutionError se uma falhar; as anteriores ficam gravadas.
+    chosen: "01", "03"…; sem elas, todas. Cada lição leva menos de um minuto. Levanta Refused se uma não existir, antes
+    de executar qualquer outra, ou se uma célula falhar: as anteriores ficam gravadas. Levanta OSError se não puder
+    gravar.
     """
-    output.mkdir(parents=True, exist_ok=True)
     notebooks = {lessons.file_of(number): lessons.load(number) for number in chosen or lessons.numbers()}
+    output.mkdir(parents=True, exist_ok=True)
     written = []
     for name, notebook in tqdm(notebooks.items(), desc="Executando", unit="lição", disable=not progress):
-        executed = tidy(execute(solved(notebook), output, environment=environment()))
+        try:
+            executed = tidy(execute(solved(notebook), output, environment=environment()))
+        except CellExecutionError as error:
+            raise lessons.Refused(f"{name}: uma célula falhou.\n\n{error}") from error
         write_atomically(output / name, f"{nbformat.writes(executed)}\n".encode())
         written.append(output / name)
     return written

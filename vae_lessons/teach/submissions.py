@@ -6,6 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
+from vae_lessons.teach.lessons import Refused
+
 LARGEST = 64 * 2**20  # bytes: um caderno com todas as figuras tem um ou dois milhões
 _NUMBERED = re.compile(r"(?<!\d)(\d\d)_")
 _CHECK = re.compile(r"""\bcheck\(\s*["'](\d\d)\.\d+["']""")
@@ -27,25 +29,30 @@ class Notebook(NamedTuple):
 
 
 def students(folder: Path) -> dict[str, list[Path]]:
-    """Aluno → os cadernos que entregou, por mais fundo que estejam na pasta dele.
+    """Aluno → os cadernos que entregou, por mais fundo que estejam na pasta dele, e os atalhos, que `read` recusa.
 
-    Um .ipynb fora de pasta é do aluno que tem o nome do arquivo. Um atalho para fora da pasta não conta: seria a
-    entrega de outro.
+    Um .ipynb fora de pasta é do aluno que tem o nome do arquivo. Levanta Refused se `folder` não for uma pasta.
     """
+    if not folder.is_dir():
+        raise Refused(f"não encontrei a pasta das entregas, {folder}.")
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
-        if path.is_dir() and not path.name.startswith("."):
-            inside = sorted(p for p in path.rglob("*.ipynb") if not _hidden(p.relative_to(path)))
-            found.setdefault(path.name, []).extend(
-                p for p in inside if p.is_file() and p.resolve().is_relative_to(path.resolve())
-            )
-        elif path.suffix == ".ipynb" and path.is_file() and not path.is_symlink():
+        if path.name.startswith("."):
+            continue
+        if path.suffix == ".ipynb" and _is_delivery(path):
             found.setdefault(path.stem, []).append(path)
+        elif path.is_symlink():
+            found.setdefault(path.name, []).append(path)
+        elif path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if _is_delivery(p) and not _hidden(p.relative_to(path)))
+            found.setdefault(path.name, []).extend(inside)
     return found
 
 
 def read(path: Path) -> Notebook:
     """Lê um caderno sem confiar em nada do que há nele. Levanta Broken."""
+    if path.is_symlink():
+        raise Broken("é um atalho, que pode levar à entrega de outro. Entregue o próprio arquivo, e não um atalho.")
     try:
         size = path.stat().st_size
         if size > LARGEST:
@@ -116,8 +123,17 @@ def _lesson(path: Path, metadata: dict, sources: list[str], marks: list[str]) ->
     seen.update(mark.split(".")[0] for mark in marks if mark)
     if seen:
         return seen.most_common(1)[0][0]
+    return lesson_named(path)
+
+
+def lesson_named(path: Path) -> str:
+    """A lição que o nome do arquivo diz, "03", ou ""."""
     named = _NUMBERED.search(path.name)
     return named[1] if named else ""
+
+
+def _is_delivery(path: Path) -> bool:
+    return path.is_symlink() or (path.suffix == ".ipynb" and path.is_file())
 
 
 def _hidden(path: Path) -> bool:

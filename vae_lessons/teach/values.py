@@ -17,9 +17,11 @@ from torch import Tensor
 
 from vae_lessons.exercises.answers import Observed
 
-_MOST_ITEMS = 20_000  # em todas as listas de uma resposta
-_MOST_BYTES = 32 * 2**20  # nos tensores de uma resposta
+# O que cabe numa resposta; a maior das certas tem 20 kB e duas dezenas de elementos.
+_MOST_ITEMS = 20_000  # em todas as listas
+_MOST_BYTES = 2**20  # nos tensores e nos textos
 _MOST_LETTERS = 10_000
+_MOST_DIMENSIONS = 64
 _DEEPEST = 20
 _KINDS = {
     str(kind).removeprefix("torch."): kind
@@ -49,21 +51,38 @@ def encode(value) -> Any:
 def decode(data) -> Any:
     """O valor que `encode` recebeu, ou um substituto com o mesmo nome de tipo. Levanta Unreadable."""
     try:
-        return _decode(data, 0)
+        return _Decoder().decode(data, 0)
     except Unreadable:
         raise
     except Exception as error:  # veio do processo do aluno: pode ser qualquer coisa
         raise Unreadable(f"resposta ilegível: {type(error).__name__}") from error
 
 
-class _Encoder:
+class _Size:
+    """O tamanho de uma resposta, à medida que se percorre."""
+
     def __init__(self):
         self.items = self.bytes = 0
 
-    def encode(self, value, depth: int):
+    def enter(self, depth: int) -> None:
+        """Mais um elemento, a `depth` listas de profundidade. Levanta TooLarge."""
         self.items += 1
         if self.items > _MOST_ITEMS or depth > _DEEPEST:
             raise TooLarge("a resposta tem elementos demais para ser corrigida.")
+
+    def weigh(self, size: int) -> None:
+        """Mais `size` bytes. Levanta TooLarge."""
+        self.bytes += size
+        if self.bytes > _MOST_BYTES:
+            raise TooLarge("a resposta é grande demais: um tensor com milhares de números onde se pedem poucos.")
+
+
+class _Encoder:
+    def __init__(self):
+        self.size = _Size()
+
+    def encode(self, value, depth: int):
+        self.size.enter(depth)
         if isinstance(value, Observed):
             return self.encode(value.value, depth)
         if value is None or value is ...:
@@ -71,6 +90,7 @@ class _Encoder:
         if isinstance(value, bool | np.bool_):
             return ["bool", bool(value)]
         if isinstance(value, str):
+            self.size.weigh(len(value[:_MOST_LETTERS]))
             return ["text", value[:_MOST_LETTERS].encode("utf-8", "replace").decode()]
         if isinstance(value, Tensor):
             return self._tensor(value)
@@ -98,22 +118,17 @@ class _Encoder:
         kind = str(value.dtype).removeprefix("torch.")
         if kind not in _KINDS:
             return ["other", f"Tensor de {kind}"]
-        self._weigh(value.numel() * value.element_size())
+        self.size.weigh(value.numel() * value.element_size())
         raw = value.contiguous().resolve_conj().resolve_neg().reshape(-1).view(torch.uint8).numpy().tobytes()
         return ["tensor", kind, list(value.shape), base64.b64encode(raw).decode()]
 
     def _array(self, value: np.ndarray):
         if value.dtype.kind not in "biufc":
             return ["strings"]
-        self._weigh(value.nbytes)
+        self.size.weigh(value.nbytes)
         if value.dtype.name not in _KINDS:  # uint32, longdouble e outros que não passam inteiros
             value = value.astype(np.float64)
         return ["array", *self._tensor(torch.from_numpy(np.array(value)))[1:]]
-
-    def _weigh(self, size: int) -> None:
-        self.bytes += size
-        if self.bytes > _MOST_BYTES:
-            raise TooLarge("a resposta é grande demais: um tensor com milhões de números onde se pedem poucos.")
 
 
 def _number(value: Complex):
@@ -128,49 +143,54 @@ def _number(value: Complex):
         return ["huge"]
 
 
-def _decode(data, depth: int):
-    if depth > _DEEPEST + 1:
-        raise Unreadable("resposta ilegível: listas demais, umas dentro das outras")
-    match data:
-        case ["none"]:
-            return None
-        case ["blank"]:
-            return ...
-        case ["bool", bool(value)]:
-            return value
-        case ["text", str(value)]:
-            return value
-        case ["int", int(value)] if not isinstance(value, bool):
-            return value
-        case ["float", str(value)]:
-            return float.fromhex(value)
-        case ["complex"]:
-            return 1j
-        case ["huge"]:
-            return 10**400
-        case ["list" | "tuple" | "set" as kind, list(items)]:
-            values = [_decode(item, depth + 1) for item in items]
-            return {"list": list, "tuple": tuple, "set": frozenset}[kind](values)
-        case ["tensor" | "array" as kind, str(dtype), list(shape), str(raw)]:
-            tensor = _tensor(dtype, shape, base64.b64decode(raw, validate=True))
-            return tensor if kind == "tensor" else tensor.numpy()
-        case ["strings"]:
-            return np.array(["texto"])
-        case ["dict"]:
-            return {}
-        case ["class" | "other" as kind, str(name)]:
-            made = type(_clean(name), (), {})
-            return made if kind == "class" else made()
-        case ["function", str(name)]:
-            return _named_function(_clean(name))
-    raise Unreadable("resposta ilegível")
+class _Decoder:
+    def __init__(self):
+        self.size = _Size()
+
+    def decode(self, data, depth: int):
+        self.size.enter(depth)
+        match data:
+            case ["none"]:
+                return None
+            case ["blank"]:
+                return ...
+            case ["bool", bool(value)]:
+                return value
+            case ["text", str(value)]:
+                self.size.weigh(len(value))
+                return value
+            case ["int", int(value)] if not isinstance(value, bool):
+                return value
+            case ["float", str(value)]:
+                return float.fromhex(value)
+            case ["complex"]:
+                return 1j
+            case ["huge"]:
+                return 10**400
+            case ["list" | "tuple" | "set" as kind, list(items)]:
+                values = [self.decode(item, depth + 1) for item in items]
+                return {"list": list, "tuple": tuple, "set": frozenset}[kind](values)
+            case ["tensor" | "array" as kind, str(dtype), list(shape), str(raw)]:
+                self.size.weigh(3 * len(raw) // 4 - 2)  # o que base64 diz, menos o que a completa
+                tensor = _tensor(dtype, shape, base64.b64decode(raw, validate=True))
+                return tensor if kind == "tensor" else tensor.numpy()
+            case ["strings"]:
+                return np.array(["texto"])
+            case ["dict"]:
+                return {}
+            case ["class" | "other" as kind, str(name)]:
+                made = type(_clean(name), (), {})
+                return made if kind == "class" else made()
+            case ["function", str(name)]:
+                return _named_function(_clean(name))
+        raise Unreadable("resposta ilegível")
 
 
 def _tensor(dtype: str, shape: list, raw: bytes) -> Tensor:
     kind = _KINDS[dtype]
-    if not all(type(size) is int and size >= 0 for size in shape):
+    if len(shape) > _MOST_DIMENSIONS or not all(type(size) is int and 0 <= size < 2**62 for size in shape):
         raise Unreadable("resposta ilegível: uma forma impossível")
-    if math.prod(shape) * kind.itemsize != len(raw) or len(raw) > _MOST_BYTES:
+    if math.prod(shape) * kind.itemsize != len(raw):
         raise Unreadable("resposta ilegível: a forma não é a dos números que vieram")
     if not raw:
         return torch.zeros(shape, dtype=kind)

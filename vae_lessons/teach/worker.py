@@ -23,19 +23,18 @@ _WRAPPERS = re.compile(r"\A\s*%%(time|timeit|capture|prun)\b[^\n]*")
 
 class Wanted(NamedTuple):
     """Um exercício a medir. id: "01.1" · answer: o que a lição passa a check, "log_evidence" · lesson_cell: a célula do
-    exercício na lição distribuída, contando só as de código · computed: se não vale um número escrito à mão."""
+    exercício na lição distribuída, contando só as de código."""
 
     id: str
     answer: str
     lesson_cell: int
-    computed: bool = False
 
 
 class Job(NamedTuple):
     """cells: o código de cada célula da entrega · marks: o id do exercício de cada célula, pela marca com que foi
     distribuída, ou "" · lesson: o código de cada célula da lição distribuída · wanted: os exercícios a medir ·
     skipped: células da entrega que já se viu que não terminam · changes: nome → o que se faz ao valor dele cada vez que
-    é definido."""
+    é definido · prepare: o que se faz antes de executar."""
 
     cells: list[str]
     marks: list[str]
@@ -43,15 +42,17 @@ class Job(NamedTuple):
     wanted: list[Wanted]
     skipped: list[int]
     changes: dict[str, Callable[[Any], Any]]
+    prepare: Callable[[], None] | None
 
 
 def work(job: Job, measures: dict[str, list[Exercise]], send: Callable[[Any], None]) -> None:
     """Executa e mede, e manda por `send`, na ordem:
 
-    ["begin", célula] antes de cada célula · ["measured", id, [respostas]] com uma resposta por medida · ["end"]. E
-    ["written", id], se um número que se pedia calcular foi escrito à mão.
+    ["begin", célula] antes de cada célula · ["measured", id, [respostas]] com uma resposta por medida · ["end"].
     """
     hide_solutions()
+    if job.prepare:
+        job.prepare()
     cells = [_plain(source) for source in job.cells]
     at = {exercise.id: locate(exercise, job) for exercise in job.wanted}
     parsed = [_parsed(source, cell) for cell, source in enumerate(cells)]
@@ -64,10 +65,6 @@ def work(job: Job, measures: dict[str, list[Exercise]], send: Callable[[Any], No
     for statement in borrowed:
         with contextlib.suppress(Exception):
             _execute([statement.node], "<lição>", namespace, job.changes)
-    for exercise in job.wanted:
-        cell = at[exercise.id]
-        if exercise.computed and cell is not None and _only_written(exercise, cells[cell], parsed):
-            send(["written", exercise.id])
     for cell in sorted({*(statement.cell for statement in context), *at_cell}):
         if cell in job.skipped:
             continue
@@ -146,16 +143,6 @@ def _context(job: Job, cells, parsed, at_cell) -> tuple[list[Statement], list[St
         borrowed |= {id(statement): statement for statement in theirs if missing}
     in_order = sorted(borrowed.values(), key=lambda s: (s.cell, s.node.lineno))
     return sorted(chosen.values(), key=lambda s: (s.cell, s.node.lineno)), in_order
-
-
-def _only_written(exercise: Wanted, source: str, parsed: list[list[Statement]]) -> bool:
-    """Se a resposta é só de números escritos, e também tudo o que se dá ao nome dela, se ela é um nome."""
-    answer = _answers_in(source).get(exercise.id) or ast.parse(exercise.answer, mode="eval").body
-    if not isinstance(answer, ast.Name):
-        return not any(isinstance(node, ast.Name | ast.Call) for node in ast.walk(answer))
-    binding = [statement for cell in parsed for statement in cell if answer.id in statement.binds]
-    written = [statement for statement in binding if not statement.uses and not statement.calls]
-    return bool(binding) and len(written) == len(binding) and not all("..." in s.source for s in binding)
 
 
 def _answers_in(source: str) -> dict[str, ast.expr]:

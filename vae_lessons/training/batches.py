@@ -50,7 +50,7 @@ def prepare(data: Dataset | Tensor, model, objective: Objective, config: TrainCo
         if not labels_are_optional(objective):
             raise ValueError(
                 f"O objetivo pede os rótulos, y, e {data.name!r} não os tem. Passe um Dataset com y=..., um inteiro "
-                "por exemplo."
+                "para cada exemplo."
             )
         labeled = False
     if config.binarize == "static" and data.x.dtype == torch.uint8:

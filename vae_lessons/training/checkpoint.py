@@ -133,8 +133,8 @@ class Checkpoint:
         except Timeout:
             self._lock = None
             raise BlockingIOError(
-                f"Outro treino está usando {self.path} neste momento, e um perderia o trabalho do outro. Espere que "
-                "ele termine, interrompa-o, ou escolha outro nome em checkpoint."
+                f"Outro treino está usando {self.path} neste momento, e um estragaria o trabalho do outro. Espere "
+                "que ele termine, interrompa-o ou escolha outro nome em checkpoint."
             ) from None
         except OSError as error:
             self._lock = None

@@ -4,7 +4,7 @@
 {
   const { make, bytes, bitmap, whenSeen } = vaeComum;
   const SAMPLES = 64, AT_ONCE = 8, STEP = 0.1, CALM = 150; // CALM: milissegundos parado, até que se diga onde
-  const BLACK = "#000", WHITE = "#fff", ORANGE = "#D55E00"; // como em vae_lessons/style.py
+  const BLACK = "#000", WHITE = "#fff", ORANGE = "#C45500"; // como em vae_lessons/style.py
   const number = (value, decimals) => value.toFixed(decimals).replace(/^-(0[.]?0*)$/, "$1").replace("-", "−").replace(".", ",");
   const clamp = (v, [low, high]) => Math.min(high, Math.max(low, v));
 
