@@ -288,7 +288,9 @@ EXERCISES = (
         id="16.4",
         solution=specimen("cinza como bit").cured,
         mistakes=(
-            _still_sick("cinza como bit", "em [0, 1], isto não integra 1. Some o logaritmo da constante que falta."),
+            _still_sick(
+                "cinza como bit", "em [0, 1], a integral disto não é 1. Some o logaritmo da constante que falta."
+            ),
             Mistake(_divided_by_the_constant, "a constante multiplica a densidade: o logaritmo dela se soma."),
             Mistake(
                 lambda x, logits: x * logits - F.softplus(logits) + math.log(2),
