@@ -37,7 +37,7 @@ def resident(pid: int) -> int:
 
 
 def kill_descendants(patience: float = 10.0) -> None:
-    """Encerra-os; se depois de `patience` segundos algum resiste, di-lo a quem corrige."""
+    """Encerra-os; se algum ainda resiste depois de `patience` segundos, avisa quem corrige."""
     deadline = time.monotonic() + patience
     while family := descendants():
         if time.monotonic() > deadline:
