@@ -249,6 +249,7 @@ def test_what_was_corrected_is_not_corrected_again(graded, monkeypatch):
     assert corrected(folder, output) == told
 
 
+@pytest.mark.usefixtures("listens_to_interrupts")
 def test_an_interrupted_correction_goes_on_from_where_it_was(tmp_path):
     """Um Ctrl-C de verdade: nada se perde, nada fica, e quem estava a meio não é culpado de nada."""
     folder, output, temporary = tmp_path / "entregas", tmp_path / "notas", tmp_path / "temporária"
@@ -417,7 +418,7 @@ def test_a_number_asked_of_a_training_must_come_out_of_it(tmp_path):
     told = corrected(tmp_path / "entregas", tmp_path / "notas", chosen=["03"], limits=isolation.Limits())
     assert told["treina"]["03.7"][0] == "✅"
     assert told["disfarça"]["03.7"][0] == "❌"
-    assert "ela não acompanhou" in told["disfarça"]["03.7"][1]
+    assert "a resposta não acompanhou" in told["disfarça"]["03.7"][1]
 
 
 def test_what_could_not_be_killed_is_told(monkeypatch, capsys):

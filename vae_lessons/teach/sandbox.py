@@ -37,6 +37,7 @@ _TICK = 0.05  # segundos entre dois olhares
 _LOOK = 0.2  # segundos entre duas medidas da memória e dos processos
 _MOST_BYTES = 32 * 2**20  # do que um filho pode mandar; as respostas certas de uma lição não passam de 70 mil
 _MOST_LINES = 10_000  # um evento por célula, um por exercício e o último
+_STOP = {signal.SIGTERM}
 _MOST_MARKS = 200_000  # vírgulas e colchetes numa linha: cada um pode vir a ser um objeto
 
 
@@ -94,11 +95,13 @@ def _run(
     read, write = os.pipe()
     scratch = Path(tempfile.mkdtemp(dir=settings["scratch"])).resolve()
     os.chmod(scratch, 0o755)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)  # a saída que um SIGTERM pede se perderia no meio de um fork
     child = os.fork()
     if child == 0:
         try:
             isolation.die_with_parent()
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP)
             os.setsid()
             _only_this_pipe(write)
             separated, slot = frozenset(settings["separated"]), settings["slot"]
@@ -109,6 +112,7 @@ def _run(
         os._exit(1)
     os.close(write)
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP)
         return _watch(read, {one.id for one in job.wanted}, limits, deadline)
     finally:
         os.close(read)
