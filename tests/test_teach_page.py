@@ -28,9 +28,9 @@ def test_what_was_said_of_a_whole_lesson_is_said_once():
     page = student_page("Ana", ROWS)
     assert page.count(UNREADABLE) == 1
     assert headings(page, 3) == [
-        "✅ Exercício 01.1 (2 de 2)",
-        "❌ Exercício 01.2 (0 de 0,5)",
-        "❌ Exercícios 03.1 a 03.7 (0 de 7)",
+        "✅ Exercício 01.1: certo (2 de 2)",
+        "❌ Exercício 01.2: errado (0 de 0,5)",
+        "❌ Tudo, de 03.1 a 03.7: errado (0 de 7)",
     ]
 
 

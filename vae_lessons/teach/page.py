@@ -54,7 +54,7 @@ def _lesson(number: str, rows: list[Row]) -> str:
     title = next((lesson.title for lesson in series.LESSONS if lesson.number == number), "")
     points, of = sum(row.points for row in rows), sum(row.of for row in rows)
     if len(rows) > 1 and len({(row.status, row.message, row.answer) for row in rows}) == 1:  # nem se pôde ler
-        sections = _section(rows[0]._replace(points=points, of=of), f"Exercícios {number}.1 a {rows[-1].exercise}")
+        sections = _section(rows[0]._replace(points=points, of=of), f"Tudo, de {number}.1 a {rows[-1].exercise}")
     else:
         sections = "".join(_section(row, f"Exercício {row.exercise}") for row in rows)
     return f"<h2>Lição {number}, {html.escape(title)}: {_points(points, of)} pontos</h2>\n{sections}"
