@@ -29,7 +29,7 @@ Lições desta turma:
 3. Guarde (Ctrl+S) e entregue o caderno `.ipynb`, com o mesmo nome.
 
 A correção executa o seu código, e prova as suas funções também em casos que não estão na lição: uma função feita só
-para os números que o `check` mostra não passa. Onde se pede um treino, deixe na célula o código que chega ao resultado,
+para os casos que o `check` mede não passa. Onde se pede um treino, deixe na célula o código que chega ao resultado,
 com os nomes que a lição dá aos dados: ela é executada também com outros, e o resultado escrito à mão não vale.
 """
 
